@@ -14,13 +14,22 @@ const FAILURE_MAX_MS = 300_000;
 /** Intervals vary by this share each way, so that stages and processes drift apart. */
 const JITTER = 0.05;
 
-/** What a cycle did, e.g. `{ candidates_inserted: 5 }`. */
+/** What a task did, e.g. `{ candidates_inserted: 5 }`. */
 export type Counts = Record<string, number>;
 
-/** One cycle of work; it ends soon after its signal aborts. */
+/** Adds `n` (1 unless told) to one count as the work is done, so that a long cycle shows progress. */
+export type Count = (name: string, n?: number) => void;
+
+/** What a cycle is handed. */
+export interface CycleContext {
+  readonly signal: AbortSignal;
+  readonly count: Count;
+}
+
+/** One cycle of work; it ends soon after its signal aborts. What it did, it says by `count`. */
 export interface CycleTask {
   readonly name: string;
-  cycle(options: { signal: AbortSignal }): Promise<Counts>;
+  cycle(context: CycleContext): Promise<void>;
 }
 
 /** What a runner is doing: between cycles it waits, after a failed one it is failing. */
@@ -36,10 +45,12 @@ export interface CycleStatus {
   consecutiveFailures: number;
   lastStartedAt?: number;
   lastSuccessAt?: number;
+  /** When a count last moved, or a cycle ended: a long cycle that works is not a stuck one. */
+  lastProgressAt?: number;
   lastDurationMs?: number;
   /** The last failure's text, cut; kept after a later success. */
   lastError?: string;
-  /** Sums of the counts of all cycles that succeeded. */
+  /** Sums of all counts, those of the cycle under way and of failed ones included. */
   totals: Counts;
   /** Milliseconds until the next cycle, while waiting. */
   nextDueInMs?: number;
@@ -55,9 +66,9 @@ export interface CycleOptions {
   minSpacingMs?: number | undefined;
   clock?: Clock | undefined;
   random?: (() => number) | undefined;
-  /** Told after each cycle, with its counts or its error. Must not throw. */
+  /** Told after each cycle, with its counts and, when it failed, its error. Must not throw. */
   onCycle?:
-    | ((status: CycleStatus, counts: Counts | undefined, error: unknown | undefined) => void)
+    | ((status: CycleStatus, counts: Counts, error: unknown | undefined) => void)
     | undefined;
 }
 
@@ -156,29 +167,34 @@ export class CycleRunner {
     this.#startedMs = this.#clock.monotonicMs();
     status.state = "running";
     status.lastStartedAt = unixSeconds(this.#clock);
+    const counts: Counts = {};
+    const count: Count = (name, n = 1) => {
+      counts[name] = (counts[name] ?? 0) + n;
+      status.totals[name] = (status.totals[name] ?? 0) + n;
+      status.lastProgressAt = unixSeconds(this.#clock);
+    };
     let end: CycleEnd;
     try {
-      end = { ok: true, counts: await this.#task.cycle({ signal }) };
+      await this.#task.cycle({ signal, count });
+      end = { ok: true, counts };
     } catch (error) {
       end = { ok: false, error, aborted: isAbort(error, signal) };
       if (end.aborted) return end;
     }
+    status.lastProgressAt = unixSeconds(this.#clock);
     status.lastDurationMs = this.#clock.monotonicMs() - this.#startedMs;
     status.cycles += 1;
     if (end.ok) {
       status.state = "waiting";
       status.consecutiveFailures = 0;
       status.lastSuccessAt = unixSeconds(this.#clock);
-      for (const [name, count] of Object.entries(end.counts)) {
-        status.totals[name] = (status.totals[name] ?? 0) + count;
-      }
-      this.#options.onCycle?.(this.status(), end.counts, undefined);
+      this.#options.onCycle?.(this.status(), counts, undefined);
     } else {
       status.state = "failing";
       status.failures += 1;
       status.consecutiveFailures += 1;
       status.lastError = errorText(end.error);
-      this.#options.onCycle?.(this.status(), undefined, end.error);
+      this.#options.onCycle?.(this.status(), counts, end.error);
     }
     return end;
   }
