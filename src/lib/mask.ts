@@ -74,7 +74,7 @@ function maskEntries(
       pairs.push(["…", `${size - MAX_ITEMS} more`]);
       break;
     }
-    const name = typeof key === "string" ? cut(key, 100) : cut(String(key), 100);
+    const name = typeof key === "string" ? cut(key, 100) : cut(errorText(key), 100);
     pairs.push([name, isSecretKey(name) ? MASK : maskValue(value, max, depth + 1)]);
   }
   return Object.fromEntries(pairs);

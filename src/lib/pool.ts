@@ -11,7 +11,9 @@ import { TaskGroup } from "./task_group.ts";
  * Runs `fn` over `items`, at most `limit` at a time, and yields results in the order they finish.
  * A slow consumer holds the work back. The first error of `fn` or of the source aborts the others'
  * signals and is thrown when they have ended; breaking out of the loop ends them likewise; an
- * aborted `signal` throws its reason. Nothing starts before the first result is asked for.
+ * aborted `signal` throws its reason. Nothing starts before the first result is asked for. The
+ * source's iterator is closed at the end, unless it is itself still waiting for an item: a source
+ * that waits watches the signal on its own.
  */
 export async function* mapConcurrent<T, R>(
   items: Iterable<T> | AsyncIterable<T>,
@@ -19,8 +21,23 @@ export async function* mapConcurrent<T, R>(
   fn: (item: T, signal: AbortSignal) => Promise<R>,
   options: SignalOptions = {},
 ): AsyncGenerator<R, void, undefined> {
-  const results = new Channel<{ value: R }>(limit);
   const source = new Source(items);
+  try {
+    yield* mapSource(source, limit, fn, options);
+  } finally {
+    await source.close();
+  }
+  options.signal?.throwIfAborted();
+}
+
+async function* mapSource<T, R>(
+  source: Source<T>,
+  limit: number,
+  fn: (item: T, signal: AbortSignal) => Promise<R>,
+  options: SignalOptions,
+): AsyncGenerator<R, void, undefined> {
+  options.signal?.throwIfAborted();
+  const results = new Channel<{ value: R }>(limit);
   await using group = new TaskGroup(options);
   let workers = limit;
   for (let i = 0; i < limit; i++) {
@@ -37,14 +54,8 @@ export async function* mapConcurrent<T, R>(
       }
     });
   }
-  options.signal?.throwIfAborted();
-  try {
-    for await (const result of results) yield result.value;
-  } finally {
-    await source.close();
-  }
+  for await (const result of results) yield result.value;
   await group.join();
-  options.signal?.throwIfAborted();
 }
 
 /** One iterator for many workers: asked by one at a time, and no more once it has ended. */

@@ -33,7 +33,7 @@ export function cut(text: string, max = DEFAULT_MAX): string {
 export function errorText(error: unknown, max = DEFAULT_MAX): string {
   const messages: string[] = [];
   let current: unknown = error;
-  for (let depth = 0; depth < MAX_CAUSES && current !== undefined; depth++) {
+  for (let depth = 0; depth < MAX_CAUSES && (depth === 0 || current !== undefined); depth++) {
     const message = ownMessage(current);
     // Many errors repeat their cause's message; saying it once is enough.
     if (!messages.some((earlier) => earlier.includes(message))) messages.push(message);

@@ -75,6 +75,7 @@ export class ManualClock implements Clock {
   /** Moves time on, waking each sleep at its own moment and letting its work settle. */
   async advance(ms: number): Promise<void> {
     const targetMs = this.#nowMs + ms;
+    await settle();
     for (;;) {
       const due = [...this.#sleepers]
         .filter((sleeper) => sleeper.dueMs <= targetMs)
