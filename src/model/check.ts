@@ -9,15 +9,45 @@ export const RELAY_STATES = ["unknown", "online", "unreachable", "dead"] as cons
 /** unknown = never checked; dead = asked ever more seldom, never forgotten. */
 export type RelayState = typeof RELAY_STATES[number];
 
+/** The parts of a check, in the order in which they run, by the names that kind 10166 announces. */
+export const CHECK_NAMES = ["open", "ssl", "http", "read", "auth", "write", "nip11"] as const;
+/** One part of a check. */
+export type CheckName = typeof CHECK_NAMES[number];
+
+/**
+ * Why a part failed that asks the relay over its open socket. Opening and NIP-11 answer with the
+ * dial's reasons (net/failure.ts) and NIP-11's own.
+ * - `walled`: an answer that asks for a log-in, a payment or a membership (see the prefix)
+ * - `refused`: CLOSED, or OK=false, of any other kind
+ * - `notice`: a NOTICE instead of an answer, then silence
+ * - `silent`: no answer before the deadline
+ * - `disconnected`, `protocol_error`: the connection ended under it
+ * - `no_challenge`, `no_signer`: a log-in that could not be tried
+ */
+export const SOCKET_CHECK_REASONS = [
+  "walled",
+  "refused",
+  "notice",
+  "silent",
+  "disconnected",
+  "protocol_error",
+  "no_challenge",
+  "no_signer",
+] as const;
+/** Why a part failed over an open socket. */
+export type SocketCheckReason = typeof SOCKET_CHECK_REASONS[number];
+
 /** A part of a check that failed, and the evidence. */
-export interface CheckFailure {
+export interface CheckFailure<R extends string = string> {
   ok: false;
   /** From the closed list of whoever did the work (dial, relay connection, NIP-11). */
-  reason: string;
+  reason: R;
   /** How far it came: the dial's phase, where there was one. */
   phase?: string;
   /** The relay's machine-readable prefix in CLOSED or OK (NIP-01), without the colon. */
   prefix?: string;
+  /** The status of an HTTP answer, where there was one. */
+  httpStatus?: number;
   /** Evidence for people, cut. */
   detail?: string;
   /** From the start of this part to its failure. */
@@ -27,7 +57,7 @@ export interface CheckFailure {
 /** The handshake: the phases apart, and the sum as `rtt-open`. */
 export interface OpenSuccess {
   ok: true;
-  /** From the moment the socket was dialled to the finished upgrade. */
+  /** From the moment the socket was dialled to the finished upgrade; at least 1. */
   openMs: number;
   dnsMs?: number;
   proxyMs?: number;
@@ -41,6 +71,7 @@ export interface OpenSuccess {
 /** A REQ that can match nothing was answered. */
 export interface ReadSuccess {
   ok: true;
+  /** To the first answer, EOSE or EVENT; at least 1. */
   readMs: number;
   /** False when an event came and no EOSE: alive, but its end of data can't be trusted. */
   eose: boolean;
@@ -49,7 +80,14 @@ export interface ReadSuccess {
 /** An own ephemeral event was accepted. */
 export interface WriteSuccess {
   ok: true;
+  /** To the OK; at least 1. */
   writeMs: number;
+}
+
+/** A log-in (NIP-42) was accepted. */
+export interface LoginSuccess {
+  ok: true;
+  loginMs: number;
 }
 
 /** The relay's information document, unknown fields and wrong types and all. */
@@ -60,18 +98,74 @@ export interface Nip11Success {
 }
 
 export type OpenResult = OpenSuccess | CheckFailure;
-export type ReadResult = ReadSuccess | CheckFailure;
-export type WriteResult = WriteSuccess | CheckFailure;
+export type ReadResult = ReadSuccess | CheckFailure<SocketCheckReason>;
+export type WriteResult = WriteSuccess | CheckFailure<SocketCheckReason>;
+export type LoginResult = LoginSuccess | CheckFailure<SocketCheckReason>;
 export type Nip11Result = Nip11Success | CheckFailure;
+
+/** What was seen of NIP-42. */
+export interface AuthFacts {
+  /** An AUTH challenge came. Alone it does not mean that a log-in is required. */
+  challenged: boolean;
+  /** What a refusal (true) or a plain answer (false) to the read proved; absent when neither did. */
+  required?: boolean;
+  /** The log-in with the monitor's key, where one was tried. */
+  login?: LoginResult;
+  /** The read again, after a log-in that was accepted. */
+  read?: ReadResult;
+}
+
+/** The host's own certificate and the session, from the handshake that opened the socket. */
+export interface TlsReport {
+  /** Trusted, for this host and in its time. False is a finding, not a failure to look. */
+  valid: boolean;
+  /** Why not valid, as OpenSSL names it. */
+  problem?: string;
+  protocol?: string;
+  cipher?: string;
+  subject?: string;
+  issuer?: string;
+  /** Names it is for, the first of them. */
+  names?: string[];
+  /** Unix seconds. */
+  validFrom?: number;
+  /** Unix seconds. */
+  validTo?: number;
+  /** SHA-256, lower-case hex. */
+  fingerprint?: string;
+}
+
+/** What the upgrade's answer says of the software in front. */
+export interface HttpFacts {
+  server?: string;
+  poweredBy?: string;
+}
 
 /** One look at one relay. */
 export interface Check {
   url: RelayUrl;
   network: Network;
-  /** Unix seconds, when the dial began. */
+  /** Unix seconds, when the check began. */
   checkedAt: number;
   open: OpenResult;
+  tls?: TlsReport;
+  http?: HttpFacts;
   read?: ReadResult;
+  auth?: AuthFacts;
   write?: WriteResult;
   nip11?: Nip11Result;
+}
+
+/**
+ * Whether the check proves life: its socket opened. A relay that then answers nothing is online by
+ * NIP-66, and its missing read says the rest.
+ */
+export function isOnline(check: Pick<Check, "open">): boolean {
+  return check.open.ok;
+}
+
+/** The time to the first answer to a read, before or after a log-in; absent when none came. */
+export function readMsOf(check: Pick<Check, "read" | "auth">): number | undefined {
+  if (check.read?.ok) return check.read.readMs;
+  return check.auth?.read?.ok ? check.auth.read.readMs : undefined;
 }

@@ -41,6 +41,7 @@ export interface HostPort {
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
 // A scheme whose slashes are missing; WHATWG would repair it, nostr-tools reads a host named "wss".
 const BROKEN_SCHEME = /^(?:wss?|https?):/i;
+const DOUBLE_SCHEME = /^(?:wss?|https?)(?::?[\\/]{2}|:[\\/])/i;
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/;
 // Blank or control characters in a path, raw or encoded: two lines or two URLs glued together.
@@ -78,6 +79,8 @@ export function parseRelayUrl(value: unknown): Result<RelayUrl, RelayUrlProblem>
     return fail("bad_scheme");
   }
   const rest = scheme === undefined ? text : text.slice(scheme.length + 3);
+  // "wss://wss://relay": a mistake often made, which would read as a host named wss.
+  if (DOUBLE_SCHEME.test(rest)) return fail("not_a_url");
   const secure = scheme !== "ws" && scheme !== "http";
 
   let url = URL.parse(`${secure ? "wss" : "ws"}://${rest}`);
