@@ -1,0 +1,48 @@
+/** The section `api`. */
+import { bytes, duration, flag, integer, port, text } from "./builders.ts";
+import { group, type Values } from "./setting.ts";
+
+export const apiSection = group("HTTP: state, health and metrics.", {
+  enabled: flag(true, "Whether the HTTP server runs."),
+  host: text("127.0.0.1", "The address to listen on; 0.0.0.0 opens it to everybody.", {
+    max: 253,
+    pattern: /^[\w.:%-]+$/,
+    allowed: "an IP address or host name",
+  }),
+  port: port(8080, "The port to listen on."),
+  request_timeout: duration("10s", "How long one request may take.", {
+    min: "100ms",
+    max: "10m",
+    limit: true,
+  }),
+  max_concurrent: integer(20, "Questions worked on at once; more are told to come back.", {
+    min: 1,
+    max: 10_000,
+    limit: true,
+  }),
+  max_url_chars: integer(8_192, "The longest path and query of a request.", {
+    min: 100,
+    max: 65_536,
+    limit: true,
+  }),
+  max_header_size: bytes("16KiB", "All headers of a request together.", {
+    min: "1KiB",
+    max: "256KiB",
+  }),
+  max_rows: integer(1_000, "Rows on one page of an answer.", { min: 1, max: 100_000, limit: true }),
+  max_size: bytes("4MiB", "Bytes of the rows on one page.", { min: "4KiB", max: "64MiB" }),
+  drain: duration("5s", "How long stopping waits for requests under way.", {
+    min: "0s",
+    max: "5m",
+  }),
+  stall: duration("10m", "A cycle that counts nothing for so long makes /ready say no.", {
+    min: "10s",
+    max: "7d",
+  }),
+  max_failures: integer(3, "So many failed cycles in a row make /ready say no.", {
+    min: 1,
+    max: 1000,
+  }),
+});
+
+export type ApiConfig = Values<typeof apiSection.shape>;

@@ -1,0 +1,86 @@
+/** The section `monitor`. */
+import { bytes, decimal, duration, flag, integer, list, relayUrls } from "./builders.ts";
+import { cyclic } from "./cyclic.ts";
+import { group, type Values } from "./setting.ts";
+
+export const monitorSection = group(
+  "Monitor: checks every relay (NIP-66) and, where told to, publishes what it found.",
+  {
+    ...cyclic({ interval: "1h" }),
+    max_relays: integer(20_000, "Relays checked in one cycle.", {
+      min: 1,
+      max: 1_000_000,
+      limit: true,
+    }),
+    max_per_network_block: integer(4, "Connections at once to one /24 (or IPv6 /48).", {
+      min: 1,
+      max: 1000,
+      limit: true,
+    }),
+    timeouts: group("Deadlines of the checks; opening has that of its network.", {
+      read: duration("10s", "How long a REQ may stay without an answer.", {
+        min: "100ms",
+        max: "5m",
+        limit: true,
+      }),
+      write: duration("10s", "How long an EVENT may stay without its OK.", {
+        min: "100ms",
+        max: "5m",
+        limit: true,
+      }),
+      nip11: duration("10s", "How long the NIP-11 document may take.", {
+        min: "100ms",
+        max: "5m",
+        limit: true,
+      }),
+    }),
+    max_nip11_size: bytes("128KiB", "The largest NIP-11 document.", { min: "1KiB", max: "8MiB" }),
+    unreachable_after: integer(2, "So many failures in a row make a relay unreachable.", {
+      min: 1,
+      max: 1000,
+    }),
+    dead_after: integer(6, "So many failures in a row make a relay dead.", { min: 2, max: 1000 }),
+    retry_delays: list(
+      ["5m", "20m", "1h", "3h", "12h", "1d", "7d"],
+      "Waits after the first, second, … failure in a row; the last one repeats.",
+      duration(undefined, "", { min: "10s", max: "365d" }),
+      { min: 1, max: 20 },
+    ),
+    control: group("When a cycle's failures are taken for our own, and thrown away.", {
+      minimum: integer(5, "Fewer known-good relays in a network prove nothing against us.", {
+        min: 1,
+        max: 100_000,
+      }),
+      max_failed_share: decimal(0.5, "Our fault, when a larger share of the known-good fails.", {
+        min: 0,
+        max: 1,
+      }),
+    }),
+    checks: group("Which checks run. Opening always does.", {
+      read: flag(true, "Ask for an impossible event, time the answer."),
+      write: flag(false, "Send an own ephemeral event, time the OK."),
+      nip11: flag(true, "Fetch the relay's own description."),
+      auth: flag(true, "Log in (NIP-42) where a relay asks for it, and measure again."),
+    }),
+    publish: group("Publishing to Nostr: kinds 30166 and 10166, 0 and 10002.", {
+      enabled: flag(true, "Whether anything is published to the relays named here."),
+      relays: relayUrls([], "Where to; while empty, nothing is published to anybody.", { max: 50 }),
+      pacing: duration("50ms", "The least time between two events to one relay.", {
+        min: "0s",
+        max: "1m",
+      }),
+      timeout: duration("10s", "How long a relay may take to answer an event with OK.", {
+        min: "100ms",
+        max: "5m",
+        limit: true,
+      }),
+      max_queue: integer(10_000, "Events that wait for one relay.", {
+        min: 10,
+        max: 1_000_000,
+        limit: true,
+      }),
+    }),
+  },
+);
+
+export type MonitorConfig = Values<typeof monitorSection.shape>;

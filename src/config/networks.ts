@@ -1,0 +1,99 @@
+/**
+ * The section `networks`: which networks are dialled, through what, how many at once, how long. In:
+ * the section's values. Out: settings for the dialer, overlay networks on once they have a proxy.
+ */
+import { type Network, NETWORKS } from "../model/network.ts";
+import { duration, flag, integer, text } from "./builders.ts";
+import type { ConfigProblem } from "./problem.ts";
+import { type Group, group, type Setting, type Shape, type Values } from "./setting.ts";
+
+const OVERLAY = "Whether its relays are dialled; unless given, once there is a proxy_url.";
+
+/** The settings of one network. */
+interface NetworkShape<O extends boolean> extends Shape {
+  enabled: Setting<"none", boolean, O>;
+  proxy_url: Setting<"none", string, true>;
+  max_tasks: Setting<"none", number, false>;
+  timeout: Setting<"ms", number, false>;
+}
+
+function network<O extends boolean>(
+  description: string,
+  enabled: Setting<"none", boolean, O>,
+  defaults: { tasks: number; timeout: string },
+): Group<NetworkShape<O>> {
+  return group(description, {
+    enabled,
+    proxy_url: text(
+      undefined,
+      "A SOCKS5 proxy that resolves names itself; nothing of this network bypasses it.",
+      {
+        max: 500,
+        pattern: /^socks5h?:\/\/\S+:\d{1,5}\/?$/,
+        allowed: 'a URL such as "socks5h://127.0.0.1:9050"',
+      },
+    ),
+    max_tasks: integer(defaults.tasks, "Connections at once, per stage.", {
+      min: 1,
+      max: 10_000,
+      limit: true,
+    }),
+    timeout: duration(defaults.timeout, "How long opening a connection may take.", {
+      min: "100ms",
+      max: "10m",
+      limit: true,
+    }),
+  });
+}
+
+export const networksSection = group(
+  "The networks that relays live on. A network that is off waits; its relays do not fail.",
+  {
+    clearnet: network(
+      "The open internet. With a proxy_url, all of it goes through that proxy.",
+      flag(true, "Whether its relays are dialled."),
+      { tasks: 50, timeout: "10s" },
+    ),
+    tor: network("Onion services.", flag(undefined, OVERLAY), { tasks: 10, timeout: "30s" }),
+    i2p: network("I2P destinations.", flag(undefined, OVERLAY), { tasks: 10, timeout: "30s" }),
+    loki: network("Lokinet services.", flag(undefined, OVERLAY), { tasks: 10, timeout: "30s" }),
+    local: network(
+      "Private and loopback addresses, for tests and private networks. While this is off they are " +
+        "refused, whatever name leads to them.",
+      flag(false, "Whether private addresses may be dialled at all."),
+      { tasks: 50, timeout: "10s" },
+    ),
+  },
+);
+
+/** How one network is dialled. */
+export interface NetworkConfig {
+  enabled: boolean;
+  proxyUrl?: string;
+  maxTasks: number;
+  timeoutMs: number;
+}
+
+export type NetworksConfig = Record<Network, NetworkConfig>;
+
+/** The section's values with `enabled` decided; an overlay that is on without a proxy is wrong. */
+export function finishNetworks(
+  values: Values<typeof networksSection.shape>,
+  problems: ConfigProblem[],
+): NetworksConfig {
+  const result: Partial<NetworksConfig> = {};
+  for (const name of NETWORKS) {
+    const { enabled, ...rest } = values[name];
+    const needsProxy = name === "tor" || name === "i2p" || name === "loki";
+    if (enabled === true && needsProxy && rest.proxyUrl === undefined) {
+      problems.push({
+        path: `networks.${name}.enabled`,
+        message: "needs a proxy",
+        value: "true",
+        allowed: `true only with networks.${name}.proxy_url`,
+      });
+    }
+    result[name] = { ...rest, enabled: enabled ?? rest.proxyUrl !== undefined };
+  }
+  return result as NetworksConfig;
+}

@@ -1,0 +1,137 @@
+/**
+ * Secrets from the environment, the only place they come from: DATABASE_URL, DB_PASSWORD and
+ * PRIVATE_KEY, each also by the name of a file in the variable with `_FILE` behind it. In: a
+ * function that reads the environment. Out: secrets and problems. Never: a secret's text in either.
+ */
+import { getPublicKey, nip19 } from "nostr-tools";
+import { fail, ok, type Result } from "../lib/result.ts";
+import { Secret } from "../lib/secret.ts";
+import type { ConfigProblem } from "./problem.ts";
+import { readBounded } from "./yaml_file.ts";
+
+/** The variables that are read (and, behind each, its `_FILE` form). */
+export const SECRET_VARIABLES = ["DATABASE_URL", "DB_PASSWORD", "PRIVATE_KEY"] as const;
+
+/** What the environment gave. */
+export interface Secrets {
+  /** Where PostgreSQL is, its password inside; the embedded store when absent. */
+  readonly databaseUrl?: Secret;
+  /** The secret key, as 64 hex digits in lower case; made and kept in the data folder when absent. */
+  readonly privateKey?: Secret;
+}
+
+const MAX_SECRET_BYTES = 64 * 1024;
+const MAX_URL_LENGTH = 4096;
+/** postgres://user:password@hosts/database?parameters; hosts may be several, so not a WHATWG URL. */
+const DATABASE_URL = /^(postgres(?:ql)?:\/\/)(?:([^\s:@/]*)(?::([^\s@/]*))?@)?([^\s@]*)$/;
+const DATABASE_URL_ALLOWED =
+  "postgres://user:password@host:5432/database (special characters percent-encoded)";
+const PRIVATE_KEY_ALLOWED = "a Nostr secret key: 64 hex digits, or nsec1…";
+
+/** Reads all secrets; `problems` gets everything that is wrong with them. */
+export async function readSecrets(
+  env: (name: string) => string | undefined,
+  problems: ConfigProblem[],
+): Promise<Secrets> {
+  const [url, password, key] = await Promise.all(
+    SECRET_VARIABLES.map((name) => readSecret(name, env, problems)),
+  );
+  const databaseUrl = withPassword(url, password, problems);
+  const privateKey = key === undefined ? undefined : secretKey(key);
+  if (privateKey?.ok === false) {
+    problems.push({
+      path: "PRIVATE_KEY",
+      message: privateKey.failure,
+      value: "***",
+      allowed: PRIVATE_KEY_ALLOWED,
+      source: "environment",
+    });
+  }
+  return {
+    ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    ...(privateKey?.ok === true ? { privateKey: privateKey.value } : {}),
+  };
+}
+
+async function readSecret(
+  name: string,
+  env: (name: string) => string | undefined,
+  problems: ConfigProblem[],
+): Promise<string | undefined> {
+  // Compose files hand over unset variables as empty ones.
+  const value = env(name) || undefined;
+  const file = env(`${name}_FILE`) || undefined;
+  const source = "environment";
+  if (value !== undefined && file !== undefined) {
+    problems.push({ path: name, message: `is given twice, by ${name}_FILE too`, source });
+    return undefined;
+  }
+  if (file === undefined) return value;
+  const text = await readBounded(file, MAX_SECRET_BYTES);
+  if (!text.ok) {
+    problems.push({
+      path: `${name}_FILE`,
+      message: `the file ${text.failure}`,
+      value: file,
+      source,
+    });
+    return undefined;
+  }
+  const trimmed = text.value.replace(/\r?\n$/, "");
+  if (trimmed !== "") return trimmed;
+  problems.push({ path: `${name}_FILE`, message: "the file is empty", value: file, source });
+  return undefined;
+}
+
+function withPassword(
+  url: string | undefined,
+  password: string | undefined,
+  problems: ConfigProblem[],
+): Secret | undefined {
+  const source = "environment";
+  if (url === undefined) {
+    if (password !== undefined) {
+      const message = "is given without DATABASE_URL, so nothing would use it";
+      problems.push({ path: "DB_PASSWORD", message, source });
+    }
+    return undefined;
+  }
+  const match = url.length > MAX_URL_LENGTH ? null : DATABASE_URL.exec(url);
+  if (match === null) {
+    problems.push({
+      path: "DATABASE_URL",
+      message: "is not a PostgreSQL URL",
+      value: "***",
+      allowed: DATABASE_URL_ALLOWED,
+      source,
+    });
+    return undefined;
+  }
+  const [, scheme = "", user = "", own, rest = ""] = match;
+  if (password === undefined) return new Secret(url);
+  if (own !== undefined && own !== "") {
+    const message = "is given twice, in DATABASE_URL and in DB_PASSWORD";
+    problems.push({ path: "DB_PASSWORD", message, source });
+    return undefined;
+  }
+  return new Secret(`${scheme}${user}:${encodeURIComponent(password)}@${rest}`);
+}
+
+function secretKey(text: string): Result<Secret, string> {
+  const trimmed = text.trim();
+  try {
+    const bytes = trimmed.startsWith("nsec1")
+      ? nip19.decode(trimmed as `nsec1${string}`).data
+      : hex(trimmed);
+    if (bytes === undefined) return fail("is neither 64 hex digits nor an nsec");
+    getPublicKey(bytes);
+    return ok(new Secret(bytes.toHex()));
+  } catch {
+    // The libraries' own messages may repeat the key, so none of them is passed on.
+    return fail(trimmed.startsWith("nsec1") ? "is not a valid nsec" : "is not a valid secret key");
+  }
+}
+
+function hex(text: string): Uint8Array | undefined {
+  return /^[0-9a-f]{64}$/i.test(text) ? Uint8Array.fromHex(text) : undefined;
+}
