@@ -292,8 +292,7 @@ function parseParams(
     }
     if (name === undefined || (!isParam && (name.length < 2 || RESERVED_TAGS.has(name)))) continue;
     const found = isParam ? params : plain;
-    const values = found.get(name) ?? [];
-    values.push(...tag.slice(isParam ? 2 : 1));
+    const values = (found.get(name) ?? []).concat(tag.slice(isParam ? 2 : 1));
     if (values.length > limits.maxValuesPerParam) return tooMany(name, limits);
     found.set(name, values);
   }
