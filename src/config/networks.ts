@@ -5,17 +5,17 @@
 import { type Network, NETWORKS } from "../model/network.ts";
 import { duration, flag, integer, text } from "./builders.ts";
 import type { ConfigProblem } from "./problem.ts";
-import { type Group, group, type Setting, type Shape, type Values } from "./setting.ts";
+import { type Group, group, type Setting, type Values } from "./setting.ts";
 
 const OVERLAY = "Whether its relays are dialled; unless given, once there is a proxy_url.";
 
 /** The settings of one network. */
-interface NetworkShape<O extends boolean> extends Shape {
+type NetworkShape<O extends boolean> = {
   enabled: Setting<"none", boolean, O>;
   proxy_url: Setting<"none", string, true>;
   max_tasks: Setting<"none", number, false>;
   timeout: Setting<"ms", number, false>;
-}
+};
 
 function network<O extends boolean>(
   description: string,
