@@ -68,7 +68,8 @@ export function duration<D extends string | undefined>(
 ): Setting<"ms", number, Optional<D>> {
   return setting("ms", value, description, measured(parseDuration, bounds), {
     ...bounds,
-    allowed: `a duration from ${bounds.min} to ${bounds.max}, such as "90s", "5m" or "1h30m"`,
+    allowed: `a duration from ${bounds.min} to ${bounds.max}`,
+    example: '"90s", "5m" or "1h30m"',
     toYaml: formatDuration,
   });
 }
@@ -81,7 +82,8 @@ export function bytes<D extends string | undefined>(
 ): Setting<"bytes", number, Optional<D>> {
   return setting("bytes", value, description, measured(parseBytes, bounds), {
     limit: true,
-    allowed: `a size from ${bounds.min} to ${bounds.max}, such as "64KiB" or "2MB"`,
+    allowed: `a size from ${bounds.min} to ${bounds.max}`,
+    example: '"64KiB" or "2MB"',
     toYaml: formatBytes,
   });
 }
@@ -139,6 +141,7 @@ export function list<U extends Unit, T>(
   return setting(item.unit, value, description, z.array(item.schema).min(min).max(max), {
     ...bounds,
     allowed: `a list of ${min === 0 ? "at most" : `${min} to`} ${max}, each ${item.allowed}`,
+    ...(item.example === undefined ? {} : { example: item.example }),
     toYaml: (values) => values.map((one) => item.toYaml(one)),
   });
 }
@@ -208,9 +211,9 @@ function setting<U extends Unit, T, D>(
   value: D,
   description: string,
   schema: z.ZodType<T>,
-  options: CommonBounds & { allowed: string; toYaml?: (value: T) => unknown },
+  options: CommonBounds & { allowed: string; example?: string; toYaml?: (value: T) => unknown },
 ): Setting<U, T, Optional<D>> {
-  const { allowed, limit = false, toYaml = (typed: T): unknown => typed } = options;
+  const { allowed, example, limit = false, toYaml = (typed: T): unknown => typed } = options;
   return {
     node: "setting",
     unit,
@@ -219,6 +222,7 @@ function setting<U extends Unit, T, D>(
     description,
     defaultYaml: value,
     allowed,
+    ...(example === undefined ? {} : { example }),
     limit,
     schema,
     toYaml,

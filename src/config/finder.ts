@@ -10,6 +10,21 @@ export const finderSection = group(
     events: group("Archived events, each read once.", {
       enabled: flag(true, "Whether events are searched."),
       batch_size: integer(1_000, "Events read at a time.", { min: 10, max: 10_000, limit: true }),
+      max_events: integer(500_000, "Events read in one cycle.", {
+        min: 1000,
+        max: 100_000_000,
+        limit: true,
+      }),
+      max_urls_per_event: integer(200, "The most relays taken from one event.", {
+        min: 1,
+        max: 10_000,
+        limit: true,
+      }),
+      max_tokens_per_event: integer(50, "The most nprofile, nevent and naddr read in one event.", {
+        min: 0,
+        max: 1000,
+        limit: true,
+      }),
     }),
     lists: groupList("JSON lists over HTTP.", {
       url: httpUrl("https://api.nostr.watch/v1/online", "Where the list is."),

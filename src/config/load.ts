@@ -6,7 +6,7 @@
 import { fail, ok, type Result } from "../lib/result.ts";
 import { type Config, SECTIONS, type SectionValues } from "./config.ts";
 import { finishNetworks } from "./networks.ts";
-import { applyOverrides, isOverridden } from "./overrides.ts";
+import { applyOverrides, COMMAND_LINE, isOverridden } from "./overrides.ts";
 import { parseShape } from "./parse.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { readSecrets } from "./secrets.ts";
@@ -57,7 +57,7 @@ function locate(
   from: { file: string | undefined; given: YamlFile | undefined; sets: readonly string[] },
 ): ConfigProblem {
   if (problem.source !== undefined) return problem;
-  if (isOverridden(problem.path, from.sets)) return { ...problem, source: "--set" };
+  if (isOverridden(problem.path, from.sets)) return { ...problem, source: COMMAND_LINE };
   const line = from.given?.lineOf(problem.path);
   if (from.file === undefined || line === undefined) return problem;
   return { ...problem, source: `${from.file}:${line}` };

@@ -6,7 +6,12 @@ import { group, type Values } from "./setting.ts";
 export const monitorSection = group(
   "Monitor: checks every relay (NIP-66) and, where told to, publishes what it found.",
   {
-    ...cyclic({ interval: "1h" }),
+    // A cycle takes up what is due; relays are due each at their own moment of check_interval.
+    ...cyclic({ interval: "1m" }),
+    check_interval: duration("1h", "How often a relay that is online is checked and reported.", {
+      min: "10s",
+      max: "30d",
+    }),
     max_relays: integer(20_000, "Relays checked in one cycle.", {
       min: 1,
       max: 1_000_000,
@@ -61,10 +66,21 @@ export const monitorSection = group(
       write: flag(false, "Send an own ephemeral event, time the OK."),
       nip11: flag(true, "Fetch the relay's own description."),
       auth: flag(true, "Log in (NIP-42) where a relay asks for it, and measure again."),
+      ssl: flag(true, "Look at the certificate of the connection that is open anyway."),
+      http: flag(true, "Look at the server's name in the answer that opened the connection."),
+    }),
+    write_interval: duration("24h", "How often one relay is written to, where that is on.", {
+      min: "1m",
+      max: "365d",
     }),
     publish: group("Publishing to Nostr: kinds 30166 and 10166, 0 and 10002.", {
       enabled: flag(true, "Whether anything is published to the relays named here."),
       relays: relayUrls([], "Where to; while empty, nothing is published to anybody.", { max: 50 }),
+      refresh: duration("24h", "How old kinds 10166, 0 and 10002 may become unchanged.", {
+        min: "1m",
+        max: "30d",
+      }),
+      profile: flag(true, "Whether kind 0 is published; off where the key is a person's own."),
       pacing: duration("50ms", "The least time between two events to one relay.", {
         min: "0s",
         max: "1m",

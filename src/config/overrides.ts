@@ -5,6 +5,9 @@
 import { parseYaml } from "./yaml_file.ts";
 import { type ConfigProblem, shownValue } from "./problem.ts";
 
+/** Where an overridden value was given; --log-level and --log-format are overrides too. */
+export const COMMAND_LINE = "the command line";
+
 interface Tree {
   [key: string]: unknown;
 }
@@ -33,7 +36,9 @@ export function applyOverrides(
     }
     const value = parseYaml(set.slice(at + 1), "--set");
     if (value.ok) result = setIn(result, path.split("."), value.value.tree, path, problems);
-    else problems.push(...value.failure.map((problem) => ({ ...problem, path, source: "--set" })));
+    else {problems.push(
+        ...value.failure.map((problem) => ({ ...problem, path, source: COMMAND_LINE })),
+      );}
   }
   return result;
 }
@@ -60,7 +65,7 @@ function setIn(
       path,
       message: `can't be set as it lies inside ${shownValue(tree)}`,
       allowed: "a path of names; a list is set as a whole",
-      source: "--set",
+      source: COMMAND_LINE,
     });
     return tree;
   }

@@ -59,7 +59,9 @@ function parseSetting(
     path: inner.reduce<string>((joined, key) => join(joined, String(key)), path),
     message: issue?.code === "custom" ? issue.message : "is not allowed",
     value: shownValue(value, path),
-    allowed: setting.allowed,
+    allowed: setting.example === undefined
+      ? setting.allowed
+      : `${setting.allowed}, such as ${setting.example}`,
   });
   return undefined;
 }

@@ -19,7 +19,7 @@ export interface ConfigProblem {
   readonly allowed?: string;
   /** The nearest name that exists, when one is near. */
   readonly nearest?: string;
-  /** Where it was given: `bigbrotr.yaml:12`, `--set`, `environment`. */
+  /** Where it was given: `bigbrotr.yaml:12`, "the command line", "the environment". */
   readonly source?: string;
 }
 

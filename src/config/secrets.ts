@@ -44,7 +44,7 @@ export async function readSecrets(
       message: privateKey.failure,
       value: "***",
       allowed: PRIVATE_KEY_ALLOWED,
-      source: "environment",
+      source: "the environment",
     });
   }
   return {
@@ -61,7 +61,7 @@ async function readSecret(
   // Compose files hand over unset variables as empty ones.
   const value = env(name) || undefined;
   const file = env(`${name}_FILE`) || undefined;
-  const source = "environment";
+  const source = "the environment";
   if (value !== undefined && file !== undefined) {
     problems.push({ path: name, message: `is given twice, by ${name}_FILE too`, source });
     return undefined;
@@ -88,7 +88,7 @@ function withPassword(
   password: string | undefined,
   problems: ConfigProblem[],
 ): Secret | undefined {
-  const source = "environment";
+  const source = "the environment";
   if (url === undefined) {
     if (password !== undefined) {
       const message = "is given without DATABASE_URL, so nothing would use it";

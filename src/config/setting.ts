@@ -19,6 +19,8 @@ export interface Setting<U extends Unit, T, O extends boolean> {
   readonly defaultYaml: unknown;
   /** What is allowed, in words, for the reference file and for problems. */
   readonly allowed: string;
+  /** How a value is written, for problems: `such as "90s"`. */
+  readonly example?: string;
   /** True when it bounds what strangers can cost: it stands in the LIMITS table. */
   readonly limit: boolean;
   /** From the YAML value to the typed one. */

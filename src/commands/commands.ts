@@ -1,0 +1,12 @@
+/**
+ * The commands of the command line, in the order of its help. A new command is one file in this
+ * folder and one line here.
+ */
+import type { CommandSpec } from "./command.ts";
+import { configCommand } from "./config.ts";
+import { keygenCommand } from "./keygen.ts";
+
+export const COMMANDS: readonly CommandSpec[] = [
+  keygenCommand,
+  configCommand,
+];
