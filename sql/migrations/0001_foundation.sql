@@ -1,0 +1,213 @@
+-- The first schema. Integer keys inside, text at the edges (views): see sql/README.md for what each
+-- table is for and what was measured. All changes go through the functions below; each takes sets.
+
+-- Relays and candidates -------------------------------------------------------------------------
+
+create table relay (
+  id int generated always as identity primary key,
+  url text not null unique check (octet_length(url) between 1 and 2048),
+  network text not null,
+  discovered_at bigint not null
+);
+
+-- One row a relay, rewritten with each check and claim. No index but the key and half-empty pages:
+-- every update is heap-only (HOT), and a claim reads 10,000 rows in 2 ms.
+create table relay_status (
+  relay_id int primary key references relay on delete cascade,
+  state text not null default 'unknown'
+    check (state in ('unknown', 'online', 'unreachable', 'dead')),
+  failures int not null default 0,
+  checked_at bigint,
+  online_at bigint,
+  rtt_open_ms int,
+  next_check_at bigint not null default 0,
+  check_claimed_until bigint not null default 0,
+  check_claimed_by text,
+  next_sync_at bigint not null default 0,
+  sync_claimed_until bigint not null default 0,
+  sync_claimed_by text
+) with (fillfactor = 50);
+
+create table candidate (
+  url text primary key check (octet_length(url) between 1 and 2048),
+  network text not null,
+  source text not null,
+  state text not null default 'pending' check (state in ('pending', 'junk')),
+  found_at bigint not null,
+  named_at bigint not null,
+  attempts int not null default 0,
+  next_attempt_at bigint not null,
+  claimed_until bigint not null default 0,
+  last_reason text
+);
+create index candidate_due on candidate (next_attempt_at);
+
+-- Events and sightings --------------------------------------------------------------------------
+
+-- Fixed widths first, no nullable column: no padding, no null bitmap.
+create table event (
+  seq bigint generated always as identity,
+  created_at bigint not null,
+  kind int not null,
+  id bytea not null,
+  pubkey bytea not null,
+  sig bytea not null,
+  tags text not null,
+  content text not null,
+  content_raw text not null default '',
+  tag_keys bigint[] not null default '{}',
+  primary key (seq),
+  constraint event_id unique (id)
+);
+create index event_created on event (created_at);
+create index event_kind on event (kind, created_at);
+create index event_pubkey on event (substring(pubkey, 1, 8), created_at, kind);
+create index event_tag on event using gin (tag_keys);
+
+-- No foreign keys: 0.9 million checks per million events, for rows that only the functions write.
+create table event_relay (
+  event_seq bigint not null,
+  seq bigint generated always as identity,
+  relay_id int not null,
+  seen_at int not null,
+  primary key (event_seq, relay_id)
+);
+create index event_relay_seq on event_relay using brin (seq) with (pages_per_range = 32);
+
+-- Documents of relays ---------------------------------------------------------------------------
+
+create table metadata (
+  id int generated always as identity primary key,
+  type text not null,
+  hash bytea not null,
+  data jsonb not null,
+  constraint metadata_content unique (hash, type)
+);
+
+-- A row per change; confirmed_at moves while the document stays the same.
+create table relay_metadata (
+  relay_id int not null references relay on delete cascade,
+  type text not null,
+  generated_at bigint not null,
+  metadata_id int not null references metadata,
+  confirmed_at bigint not null,
+  primary key (relay_id, type, generated_at)
+) with (fillfactor = 80);
+create index relay_metadata_document on relay_metadata (metadata_id);
+
+-- Checks and reports ----------------------------------------------------------------------------
+
+create table relay_check (
+  relay_id int not null references relay on delete cascade,
+  checked_at bigint not null,
+  ok bool not null,
+  reason text,
+  rtt_open_ms int,
+  rtt_read_ms int,
+  rtt_write_ms int,
+  rtt_nip11_ms int,
+  detail jsonb,
+  primary key (relay_id, checked_at)
+);
+
+create table relay_report (
+  relay_id int primary key references relay on delete cascade,
+  content_hash bytea not null,
+  event_id bytea not null,
+  published_at bigint not null
+);
+
+-- Coverage --------------------------------------------------------------------------------------
+
+create table filter (
+  id int generated always as identity primary key,
+  hash bytea not null unique,
+  filter text not null
+);
+
+create table coverage (
+  relay_id int not null references relay on delete cascade,
+  filter_id int not null references filter,
+  since bigint not null,
+  until bigint not null,
+  state text not null check (state in ('closed', 'open', 'gap')),
+  proof text,
+  reason text,
+  missing bigint,
+  updated_at bigint not null,
+  primary key (relay_id, filter_id, since),
+  check (until >= since)
+);
+
+-- Services --------------------------------------------------------------------------------------
+
+create table service_state (
+  service text not null,
+  key text not null,
+  value jsonb not null,
+  updated_at bigint not null,
+  primary key (service, key)
+) with (fillfactor = 80);
+
+create table dvm_job (
+  request_id bytea primary key,
+  kind int not null,
+  pubkey bytea not null,
+  received_at bigint not null,
+  expires_at bigint,
+  request text not null,
+  relay_url text,
+  state text not null default 'received'
+    check (state in ('received', 'processing', 'answered', 'failed', 'expired', 'cancelled')),
+  attempts int not null default 0,
+  claimed_until bigint not null default 0,
+  answer text,
+  answered_at bigint,
+  published_at bigint
+) with (fillfactor = 80);
+create index dvm_job_waiting on dvm_job (received_at) where state in ('received', 'processing');
+create index dvm_job_unpublished on dvm_job (answered_at)
+  where answer is not null and published_at is null;
+
+-- Statistics ------------------------------------------------------------------------------------
+
+-- One row: up to where the stat_ tables have counted, and the totals at that point.
+create table stat_total (
+  one bool primary key default true check (one),
+  event_seq bigint not null default 0,
+  sighting_seq bigint not null default 0,
+  events bigint not null default 0,
+  sightings bigint not null default 0,
+  pubkeys bigint not null default 0
+) with (fillfactor = 20);
+insert into stat_total default values;
+
+create table stat_kind (
+  kind int primary key,
+  events bigint not null
+) with (fillfactor = 70);
+
+create table stat_pubkey (
+  pubkey bytea primary key,
+  events bigint not null
+) with (fillfactor = 80);
+
+create table stat_relay (
+  relay_id int primary key,
+  sightings bigint not null,
+  pubkeys bigint not null
+) with (fillfactor = 50);
+
+create table stat_kind_relay (
+  relay_id int not null,
+  kind int not null,
+  sightings bigint not null,
+  primary key (relay_id, kind)
+) with (fillfactor = 70);
+
+create table stat_pubkey_relay (
+  relay_id int not null,
+  pubkey bytea not null,
+  sightings bigint not null,
+  primary key (relay_id, pubkey)
+) with (fillfactor = 80);

@@ -1,0 +1,47 @@
+// The one place where a NIP-01 filter becomes SQL. In: a filter. Out: a fragment for a WHERE clause
+// over `event`, exact except for what `needsCheck` says. Never adds an order or a limit.
+import type { Filter } from "../model/filter.ts";
+import type { Sql } from "./connect.ts";
+import { numberArray } from "./pg_text.ts";
+import { tagKey } from "./tag_key.ts";
+
+/** A WHERE condition and whether its rows must still be compared with the filter. */
+export interface FilterCondition {
+  where: ReturnType<Sql>;
+  /** True when tags are asked for: the index finds them by 64-bit keys, which can collide. */
+  needsCheck: boolean;
+}
+
+/** The filter as a condition on the table `event`; `limit` and `search` are left out. */
+export function filterCondition(sql: Sql, filter: Filter): FilterCondition {
+  const parts = [sql`true`];
+  if (filter.ids !== undefined) {
+    parts.push(sql`and event.id = any (${byteaArray(filter.ids)}::bytea[])`);
+  }
+  if (filter.authors !== undefined) {
+    // The index holds 8 bytes of each key; the second condition makes it exact.
+    const prefixes = filter.authors.map((author) => author.slice(0, 16));
+    parts.push(sql`and substring(event.pubkey, 1, 8) = any (${byteaArray(prefixes)}::bytea[])`);
+    parts.push(sql`and event.pubkey = any (${byteaArray(filter.authors)}::bytea[])`);
+  }
+  if (filter.kinds !== undefined) {
+    parts.push(sql`and event.kind = any (${numberArray(filter.kinds)}::int[])`);
+  }
+  if (filter.since !== undefined) {
+    parts.push(sql`and event.created_at >= ${filter.since}::bigint`);
+  }
+  if (filter.until !== undefined) {
+    parts.push(sql`and event.created_at <= ${filter.until}::bigint`);
+  }
+  const tags = Object.entries(filter.tags ?? {});
+  for (const [letter, values] of tags) {
+    const keys = values.map((value) => tagKey(letter, value));
+    parts.push(sql`and event.tag_keys && ${numberArray(keys)}::bigint[]`);
+  }
+  return { where: sql`${parts}`, needsCheck: tags.length > 0 };
+}
+
+/** Hex texts as a `::bytea[]` parameter. */
+export function byteaArray(hex: readonly string[]): string {
+  return hex.length === 0 ? "{}" : `{"\\\\x${hex.join('","\\\\x')}"}`;
+}

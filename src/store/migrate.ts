@@ -1,0 +1,111 @@
+// Brings the schema to this program's version, forward only. In: the numbered migrations of sql/,
+// embedded as text. Out: the version reached. Each migration is one transaction under an advisory
+// lock with its row written first, so two processes that start at once are safe, and the loser
+// finds nothing left to do. Never edits what another version applied.
+import { createHash } from "node:crypto";
+import foundation from "../../sql/migrations/0001_foundation.sql" with { type: "text" };
+import functions from "../../sql/migrations/0002_functions.sql" with { type: "text" };
+import statistics from "../../sql/migrations/0003_statistics.sql" with { type: "text" };
+import views from "../../sql/migrations/0004_views.sql" with { type: "text" };
+import type { Sql, Store } from "./connect.ts";
+
+/** One step; its version is its place in the list, counted from 1. */
+export interface Migration {
+  name: string;
+  sql: string;
+}
+
+/** Every migration in order; the last one's number is the schema's version. */
+export const MIGRATIONS: readonly Migration[] = [
+  { name: "0001_foundation", sql: foundation },
+  { name: "0002_functions", sql: functions },
+  { name: "0003_statistics", sql: statistics },
+  { name: "0004_views", sql: views },
+];
+
+/** The database was migrated by a newer program. */
+export class SchemaTooNew extends Error {
+  override readonly name = "SchemaTooNew";
+}
+
+/** A migration that was applied is not the one of this program. */
+export class MigrationMismatch extends Error {
+  override readonly name = "MigrationMismatch";
+}
+
+// Any constant, as long as nobody else in the database uses it.
+const MIGRATION_LOCK = 7166253194460;
+
+/**
+ * Applies what is missing. Throws SchemaTooNew when the database knows later migrations, and
+ * MigrationMismatch when an applied one differs from ours; neither changes anything.
+ */
+export async function migrate(
+  store: Store,
+  options: { migrations?: readonly Migration[]; signal?: AbortSignal } = {},
+): Promise<{ applied: number; version: number }> {
+  const { migrations = MIGRATIONS, signal } = options;
+  let applied = 0;
+  for (;;) {
+    const done = await store.transaction(
+      "migrate",
+      (sql) => applyNext(sql, migrations),
+      // A migration that was committed is found applied when it is tried again.
+      { retry: true, statementTimeoutMs: 0, signal },
+    );
+    if (done === undefined) return { applied, version: migrations.length };
+    applied += 1;
+  }
+}
+
+/** The version of the schema, 0 for an empty database. */
+export function schemaVersion(store: Store): Promise<number> {
+  return store.run("schema_version", async (sql) => {
+    const [table] = await sql`select to_regclass('schema_migration') is not null as present`;
+    if (table?.present !== true) return 0;
+    const [row] = await sql`select coalesce(max(version), 0) as version from schema_migration`;
+    return Number(row?.version);
+  }, { retry: true });
+}
+
+async function applyNext(
+  sql: Sql,
+  migrations: readonly Migration[],
+): Promise<number | undefined> {
+  await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`;
+  await sql.unsafe(`create table if not exists schema_migration (
+    version int primary key,
+    name text not null,
+    hash text not null,
+    applied_at timestamptz not null default now()
+  )`);
+  const rows = await sql<{ version: number; name: string; hash: string }[]>`
+    select version, name, hash from schema_migration order by version`;
+  for (const row of rows) {
+    const ours = migrations[row.version - 1];
+    if (ours === undefined) {
+      throw new SchemaTooNew(
+        `Cannot use the database as its schema is newer: version ${rows.length} (${row.name}), ` +
+          `this program knows ${migrations.length}; use a newer program`,
+      );
+    }
+    if (ours.name !== row.name || migrationHash(ours) !== row.hash) {
+      throw new MigrationMismatch(
+        `Cannot use the database as its migration ${row.version} (${row.name}) differs from this ` +
+          `program's (${ours.name})`,
+      );
+    }
+  }
+  const version = rows.length + 1;
+  const next = migrations[version - 1];
+  if (next === undefined) return undefined;
+  // First of all: whoever slipped past the lock loses here, before any change.
+  await sql`insert into schema_migration (version, name, hash)
+    values (${version}, ${next.name}, ${migrationHash(next)})`;
+  await sql.unsafe(next.sql);
+  return version;
+}
+
+function migrationHash(migration: Migration): string {
+  return createHash("sha256").update(migration.sql).digest("hex");
+}

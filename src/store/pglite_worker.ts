@@ -1,0 +1,107 @@
+// The embedded PostgreSQL's own thread. In: bytes of the frontend protocol, whole messages only.
+// Out: the backend's bytes. One answer per request, in order, after it is durable.
+// Never parses SQL, never shares the data folder: whoever starts this holds the folder's lock.
+import nodeFs from "node:fs";
+import { PGlite, type PGliteOptions } from "@electric-sql/pglite";
+import { NodeFS } from "@electric-sql/pglite/nodefs";
+
+/** What the worker is told. */
+export type PgliteRequest =
+  | {
+    type: "open";
+    dataDir: string;
+    /** `-c name=value` settings of the server. */
+    settings: Record<string, string>;
+    /** Flush to the disk, not just to the operating system, before a commit is acknowledged. */
+    fsync: boolean;
+    /** A folder's content (tar) to start a new data folder from. */
+    template?: Blob;
+  }
+  | { type: "exec"; bytes: ArrayBuffer }
+  | { type: "dump" }
+  | { type: "close" };
+
+/** What it answers, in the order of the requests. */
+export type PgliteReply =
+  | { type: "ready" }
+  | { type: "data"; bytes: ArrayBuffer }
+  | { type: "dumped"; tar: Blob }
+  | { type: "closed" }
+  | { type: "failed"; message: string };
+
+// deno-lint-ignore no-explicit-any
+const scope = globalThis as any as {
+  onmessage: ((event: MessageEvent<PgliteRequest>) => void) | null;
+  postMessage(reply: PgliteReply, transfer?: Transferable[]): void;
+};
+
+let database: PGlite | undefined;
+let queue: Promise<void> = Promise.resolve();
+
+scope.onmessage = (event): void => {
+  queue = queue.then(() => handle(event.data)).catch((error: unknown) => {
+    scope.postMessage({ type: "failed", message: String(error) });
+  });
+};
+
+async function handle(request: PgliteRequest): Promise<void> {
+  if (request.type === "open") {
+    database = await open(request);
+    scope.postMessage({ type: "ready" });
+    return;
+  }
+  if (database === undefined) throw new Error("Cannot execute as no database is open");
+  if (request.type === "exec") {
+    const reply = await database.execProtocolRaw(new Uint8Array(request.bytes));
+    // The startup packet is answered by a view of a larger buffer; all else comes as a copy.
+    const whole = reply.byteLength === reply.buffer.byteLength ? reply : reply.slice();
+    const bytes = whole.buffer as ArrayBuffer;
+    scope.postMessage({ type: "data", bytes }, [bytes]);
+  } else if (request.type === "dump") {
+    scope.postMessage({ type: "dumped", tar: await database.dumpDataDir("none") });
+  } else {
+    await database.close();
+    database = undefined;
+    scope.postMessage({ type: "closed" });
+  }
+}
+
+function open(request: PgliteRequest & { type: "open" }): Promise<PGlite> {
+  const startParams = PGlite.defaultStartParams.filter((param) => !request.fsync || param !== "-F");
+  for (const [name, value] of Object.entries(request.settings)) {
+    startParams.push("-c", `${name}=${value}`);
+  }
+  const options: PGliteOptions = {
+    fs: new SyncingNodeFs(request.dataDir),
+    relaxedDurability: false,
+    startParams,
+  };
+  if (request.template !== undefined) options.loadDataDir = request.template;
+  return PGlite.create(options);
+}
+
+interface NodeFsModule {
+  NODEFS?: { stream_ops: { fsync?: (stream: { nfd: number }) => number } };
+}
+
+/**
+ * PGlite's folder on the host, with the one thing it leaves out: its fsync() does nothing, so a
+ * power cut could take acknowledged commits and tear pages. Here it reaches the disk.
+ */
+class SyncingNodeFs extends NodeFS {
+  override async init(
+    ...args: Parameters<NodeFS["init"]>
+  ): ReturnType<NodeFS["init"]> {
+    const { emscriptenOpts } = await super.init(...args);
+    const addFsync = (module: unknown): void => {
+      const ops = (module as NodeFsModule).NODEFS?.stream_ops;
+      if (ops === undefined) return;
+      ops.fsync = (stream): number => {
+        nodeFs.fdatasyncSync(stream.nfd);
+        return 0;
+      };
+    };
+    const preRun = [...(emscriptenOpts.preRun ?? []), addFsync];
+    return { emscriptenOpts: { ...emscriptenOpts, preRun } };
+  }
+}
