@@ -195,6 +195,22 @@ Deno.test("a page walk closes what it proved and leaves the rest open with its r
   ]);
 });
 
+Deno.test("a gap that is cut loses its count, which no longer tells where it is", () => {
+  const gap: CoverageInterval = {
+    since: 10,
+    until: 19,
+    state: "gap",
+    reason: "refused",
+    missing: 5,
+    at: 1,
+  };
+  const closed = { state: "closed", proof: "reconciled", at: 2 } as const;
+  assert.deepEqual(coverageInsert([gap], { since: 15, until: 30, ...closed }), [
+    { since: 10, until: 14, state: "gap", reason: "refused", at: 1 },
+    { since: 15, until: 30, ...closed },
+  ]);
+});
+
 Deno.test("impossible intervals are bugs, and are thrown", () => {
   const open: CoverageInterval = { since: 5, until: 4, state: "open", at: 1 };
   assert.throws(() => coverageInsert([], open), RangeError);
