@@ -20,12 +20,25 @@ export function createRegistry(): Registry {
   return new Registry();
 }
 
-/** A number that only grows; its name ends in `_total`. */
+/**
+ * A number that only grows; its name ends in `_total`. `collect` is called when it is read, for
+ * counts that are kept elsewhere: it resets the family and adds what stands there.
+ */
 export function counter<L extends string>(
   registry: Registry,
-  options: FamilyOptions<L>,
+  options: FamilyOptions<L> & {
+    collect?: ((counter: Counter<L>) => void | Promise<void>) | undefined;
+  },
 ): Counter<L> {
-  return new Counter<L>({ ...family(options), registers: [registry] });
+  const { collect } = options;
+  if (collect === undefined) return new Counter<L>({ ...family(options), registers: [registry] });
+  return new Counter<L>({
+    ...family(options),
+    registers: [registry],
+    collect(): void | Promise<void> {
+      return collect(this);
+    },
+  });
 }
 
 /** A number that goes up and down. `collect` sets it when it is read. */
