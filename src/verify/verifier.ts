@@ -46,7 +46,10 @@ export interface Verifier extends AsyncDisposable {
 export interface VerifierOptions {
   /** "auto" (the default) takes the first of ffi, wasm, noble that works here. */
   backend?: VerifierBackend | "auto" | undefined;
-  /** Threads; by default one less than the machine has, and at least one. */
+  /**
+   * Threads. By default one less than the machine has, at least one, for ffi; all of them for the
+   * slower backends, beside which the calling thread has next to nothing to do.
+   */
   workers?: number | undefined;
   /** Libraries for ffi to try instead of the usual names. */
   libraryPaths?: readonly string[] | undefined;
@@ -65,12 +68,15 @@ const DEFAULT_WORKER_TIMEOUT_MS = 30_000;
  */
 export async function openVerifier(options: VerifierOptions = {}): Promise<Verifier> {
   const log = logger("verify");
-  const { backend = "auto", workers = defaultWorkers(), libraryPaths } = options;
-  if (!Number.isSafeInteger(workers) || workers < 1) {
-    throw new RangeError(`Cannot open a verifier with this many workers: ${workers}`);
+  const { backend = "auto", libraryPaths } = options;
+  if (
+    options.workers !== undefined && !(Number.isSafeInteger(options.workers) && options.workers > 0)
+  ) {
+    throw new RangeError(`Cannot open a verifier with this many workers: ${options.workers}`);
   }
   const reasons: string[] = [];
   for (const name of backend === "auto" ? VERIFIER_BACKENDS : [backend]) {
+    const workers = options.workers ?? defaultWorkers(name);
     const handleOptions: WorkerHandleOptions = {
       backend: name,
       libraryPaths,
@@ -110,8 +116,9 @@ async function openFirst(options: WorkerHandleOptions): Promise<WorkerHandle | s
   }
 }
 
-function defaultWorkers(): number {
-  return Math.max(1, navigator.hardwareConcurrency - 1);
+function defaultWorkers(backend: VerifierBackend): number {
+  const cores = navigator.hardwareConcurrency;
+  return backend === "ffi" ? Math.max(1, cores - 1) : cores;
 }
 
 function spawnWorker(): Worker {

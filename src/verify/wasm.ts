@@ -11,7 +11,7 @@ import { PUBKEY_OFFSET, RECORD_BYTES, SIGNATURE_OFFSET } from "./record.ts";
 
 /** Loads the package; a failure says what stands in the way. */
 export async function openWasmBackend(): Promise<Result<SchnorrBackend, string>> {
-  const folder = dirname(fileURLToPath(import.meta.resolve("tiny-secp256k1")));
+  const folder = packageFolder();
   // Asked first: on a terminal the import itself would stop and prompt for the permission.
   if (Deno.permissions.querySync({ name: "read", path: folder }).state !== "granted") {
     return fail(`no permission to read ${folder} (--allow-read)`);
@@ -26,6 +26,16 @@ export async function openWasmBackend(): Promise<Result<SchnorrBackend, string>>
     });
   } catch (error) {
     return fail(`tiny-secp256k1 did not load: ${errorText(error)}`);
+  }
+}
+
+/** Where the package looks for its .wasm file. */
+function packageFolder(): string {
+  try {
+    return dirname(fileURLToPath(import.meta.resolve("tiny-secp256k1")));
+  } catch {
+    // Bundled into a compiled binary, names resolve no more and the file lies beside the bundle.
+    return import.meta.dirname ?? ".";
   }
 }
 
