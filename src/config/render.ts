@@ -27,6 +27,12 @@ export function referenceYaml(): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** Between these lines of config/README.md stands {@linkcode limitsTable}. */
+export const LIMITS_MARKERS = {
+  start: "<!-- deno-fmt-ignore-start -->",
+  end: "<!-- deno-fmt-ignore-end -->",
+} as const;
+
 /** The LIMITS table: one row for each setting that bounds what strangers can cost. */
 export function limitsTable(): string {
   const rows = Object.entries(SECTIONS).flatMap(([name, section]) =>
