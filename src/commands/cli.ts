@@ -7,11 +7,15 @@ import { Command, CommanderError } from "commander";
 import type { Config } from "../config/config.ts";
 import { type ConfigOptions, DEFAULT_DATA_DIR, loadConfig } from "../config/load.ts";
 import { type ConfigProblem, formatProblems } from "../config/problem.ts";
+import { maskText } from "../lib/mask.ts";
 import { isAbort } from "../lib/task_group.ts";
 import { errorText } from "../lib/text.ts";
 import { VERSION } from "../lib/version.ts";
 import { collect, type CommandSpec, EXIT, Options, UsageError } from "./command.ts";
 import type { Io } from "./io.ts";
+
+/** An error's text on the terminal is cut to so many characters. */
+const MAX_TOLD = 1000;
 
 /** What a run of the command line is given. */
 export interface CliOptions {
@@ -47,7 +51,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
       return EXIT.usage;
     }
     if (error instanceof UsageError) {
-      io.stderr(`error: ${errorText(error, 1000)}`);
+      io.stderr(`error: ${toldText(error)}`);
       return EXIT.usage;
     }
     // Whoever read our output has gone (`… | head`): nobody is left to be told.
@@ -56,8 +60,10 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
       io.stderr("error: stopped before the end");
       return EXIT.failed;
     }
-    io.stderr(`error: ${errorText(error, 1000)}`);
-    if (isTalkative(args) && error instanceof Error && error.stack) io.stderr(error.stack);
+    io.stderr(`error: ${toldText(error)}`);
+    if (isTalkative(args) && error instanceof Error) {
+      for (const line of error.stack?.split("\n") ?? []) io.stderr(maskText(line, MAX_TOLD));
+    }
     return EXIT.failed;
   }
 }
@@ -147,6 +153,11 @@ async function requireConfig(options: ConfigOptions): Promise<Config> {
   const config = await loadConfig(options);
   if (!config.ok) throw new BadConfig(config.failure);
   return config.value;
+}
+
+/** An error in one line; drivers put whole URLs, passwords and all, into their messages. */
+function toldText(error: unknown): string {
+  return maskText(errorText(error, 2 * MAX_TOLD), MAX_TOLD);
 }
 
 /** A stack trace helps those who ask for detail, and frightens all others. */
