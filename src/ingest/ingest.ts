@@ -1,0 +1,334 @@
+// Between strangers' events and the archive, for the synchronizer and for import alike:
+//
+//   page -> screen (structure, bounds, filter, repeats) -> known? -> verify -> write -> commit
+//
+// In: a page of values from one relay or file. Out, after the commit: what became of each.
+// An event that is known gets a sighting and nothing else; an unknown one that two pages bring at
+// once is verified and written by the first of them. Never fails a page for what it holds: only a
+// broken store, a broken verifier or an abort rejects.
+import type { Clock } from "../lib/clock.ts";
+import { systemClock } from "../lib/clock.ts";
+import { DEFAULT_EVENT_LIMITS, type EventLimits, type NostrEvent } from "../model/event.ts";
+import { type Filter, filterMatcher } from "../model/filter.ts";
+import { knownEvents } from "../store/events.ts";
+import type { Store } from "../store/connect.ts";
+import type { Verifier } from "../verify/verifier.ts";
+import { withSignal } from "../lib/deadline.ts";
+import { countDrop, DROP_REASONS, type DropCounts, type DropReason } from "./drop.ts";
+import type { GroupCall } from "./group_call.ts";
+import { type KnownEvents, type KnownFacts, openKnownEvents } from "./known.ts";
+import { type ScreenedEvent, screenPage } from "./screen.ts";
+import { openWriter, type PageRows, type WrittenRows } from "./writer.ts";
+
+/** Bounds of ingest; each is a setting. */
+export interface IngestLimits {
+  event: Readonly<EventLimits>;
+  /** Ids of stored events kept in memory, about 200 bytes each. */
+  knownIds: number;
+  /** Rows in one write. */
+  batchRows: number;
+  /** Pages that may wait for the writer. */
+  waitingPages: number;
+}
+
+/** Right for two cores and one store. */
+export const DEFAULT_INGEST_LIMITS: Readonly<IngestLimits> = {
+  event: DEFAULT_EVENT_LIMITS,
+  knownIds: 100_000,
+  batchRows: 1000,
+  waitingPages: 64,
+};
+
+/** What ingest tells beyond its results. */
+export interface IngestMetrics {
+  dropped(reason: DropReason, n: number): void;
+  known(facts: KnownFacts): void;
+  batch(facts: { events: number; sightings: number; ms: number }): void;
+}
+
+/** What ingest needs. */
+export interface IngestDeps {
+  store: Store;
+  verifier: Verifier;
+  limits?: Partial<IngestLimits> | undefined;
+  metrics?: IngestMetrics | undefined;
+  clock?: Clock | undefined;
+}
+
+/** Events as they came, from one place. */
+export interface IngestPage {
+  /** Where they were seen; without it no sighting is recorded. */
+  relayId?: number | undefined;
+  /** Events that don't match are dropped; `limit` and `search` are not conditions. */
+  filter?: Filter | undefined;
+  events: readonly unknown[];
+  /** Unix seconds. */
+  seenAt: number;
+}
+
+/** What became of a page; everything in it is committed. */
+export interface PageResult {
+  received: number;
+  /**
+   * Stored events of the page, in the order of arrival, no id twice. Of one that was known before,
+   * this is the relay's copy, whose id nobody has recomputed: the stored copy wins.
+   */
+  accepted: NostrEvent[];
+  newEvents: number;
+  newSightings: number;
+  /** Events that were stored before, or came twice in the page. */
+  repeated: number;
+  dropped: DropCounts;
+}
+
+/** The way into the archive; disposal finishes what was accepted. */
+export interface Ingest extends AsyncDisposable {
+  /**
+   * Takes a page in; resolves after its commit. Rejects when the store or the verifier is broken,
+   * with `signal.reason`, or after disposal.
+   */
+  page(page: IngestPage, options?: { signal?: AbortSignal | undefined }): Promise<PageResult>;
+  /** To be told of deleted events, so that they can come back. */
+  forget(ids: Iterable<string>): void;
+}
+
+/** Opens the way into the archive; the store and the verifier stay the caller's to close. */
+export function createIngest(deps: IngestDeps): Ingest {
+  return new BatchingIngest(deps);
+}
+
+/** How an event under way ended, for the pages that wait for it. */
+type Outcome = { seq: number } | "invalid" | "abandoned";
+
+/** The events that a page verifies and writes, and how it tells their end. */
+type OwnEvents = Map<string, PromiseWithResolvers<Outcome>>;
+
+/** What a page knows while it is worked on. */
+interface Work {
+  readonly page: IngestPage;
+  readonly screened: Map<string, ScreenedEvent>;
+  /** Ids not settled yet, in the order of arrival. */
+  open: Set<string>;
+  /** Stored events: the copy to speak of. */
+  readonly accepted: Map<string, NostrEvent>;
+  readonly result: PageResult;
+}
+
+class BatchingIngest implements Ingest {
+  readonly #deps: IngestDeps;
+  readonly #limits: IngestLimits;
+  readonly #known: KnownEvents;
+  readonly #writer: GroupCall<PageRows, WrittenRows>;
+  /** Unknown events that a page is verifying or writing. */
+  readonly #underWay = new Map<string, PromiseWithResolvers<Outcome>>();
+  readonly #pages = new Set<Promise<unknown>>();
+  #disposed = false;
+
+  constructor(deps: IngestDeps) {
+    this.#deps = deps;
+    this.#limits = { ...DEFAULT_INGEST_LIMITS, ...deps.limits };
+    this.#known = openKnownEvents({
+      capacity: this.#limits.knownIds,
+      lookup: (ids) => knownEvents(deps.store, ids),
+    });
+    this.#writer = openWriter({
+      store: deps.store,
+      clock: deps.clock ?? systemClock,
+      maxRows: this.#limits.batchRows,
+      maxWaitingPages: this.#limits.waitingPages,
+      onBatch: (facts) => deps.metrics?.batch(facts),
+    });
+  }
+
+  async page(
+    page: IngestPage,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<PageResult> {
+    if (this.#disposed) throw new Error("Cannot take a page in as ingest is closed");
+    const { signal } = options;
+    // An abort ends the caller's wait at once; rows that the writer has accepted are its own, and
+    // other pages may wait for them.
+    const running = this.#take(page, signal).finally(() => this.#pages.delete(running));
+    this.#pages.add(running);
+    return await (signal === undefined ? running : withSignal(running, signal));
+  }
+
+  forget(ids: Iterable<string>): void {
+    this.#known.forget(ids);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    // What a page rejects with is its caller's; here only its end matters.
+    await Promise.allSettled(this.#pages);
+    await this.#writer[Symbol.asyncDispose]();
+    await this.#known[Symbol.asyncDispose]();
+  }
+
+  async #take(page: IngestPage, signal: AbortSignal | undefined): Promise<PageResult> {
+    signal?.throwIfAborted();
+    const matches = page.filter === undefined ? everything : filterMatcher(page.filter);
+    const { events, duplicates, dropped } = screenPage(page.events, matches, this.#limits.event);
+    const result: PageResult = {
+      received: page.events.length,
+      accepted: [],
+      newEvents: 0,
+      newSightings: 0,
+      repeated: duplicates,
+      dropped,
+    };
+    const work: Work = {
+      page,
+      screened: events,
+      open: new Set(events.keys()),
+      accepted: new Map(),
+      result,
+    };
+    // One round, unless events of this page are under way in another: then their end decides.
+    for (let first = true; work.open.size > 0; first = false) {
+      await this.#round(work, first, signal);
+    }
+    for (const id of events.keys()) {
+      const event = work.accepted.get(id);
+      if (event !== undefined) result.accepted.push(event);
+    }
+    this.#tell(dropped);
+    return result;
+  }
+
+  /** Settles all open ids but those that wait for another page whose copy turned out bad. */
+  async #round(work: Work, first: boolean, signal: AbortSignal | undefined): Promise<void> {
+    const seqs = await this.#findKnown(work, first, signal);
+    const mine: OwnEvents = new Map();
+    const theirs = new Map<string, Promise<Outcome>>();
+    for (const id of work.open) {
+      // Stored while this page asked the database: the page that wrote it remembered it.
+      const seq = seqs.get(id) ?? this.#known.peek(id);
+      const other = this.#underWay.get(id);
+      if (seq !== undefined) seqs.set(id, seq);
+      else if (other !== undefined) theirs.set(id, other.promise);
+      else {
+        const own = Promise.withResolvers<Outcome>();
+        mine.set(id, own);
+        this.#underWay.set(id, own);
+      }
+    }
+    try {
+      const valid = await this.#verify(work, mine, signal);
+      await this.#write(work, valid, seqs, mine);
+    } finally {
+      for (const id of mine.keys()) this.#finish(mine, id, "abandoned");
+    }
+    const stored = new Map<string, number>();
+    for (const [id, end] of theirs) {
+      const outcome = await (signal === undefined ? end : withSignal(end, signal));
+      if (typeof outcome === "object") stored.set(id, outcome.seq);
+    }
+    if (stored.size > 0) await this.#write(work, [], stored, mine);
+  }
+
+  async #findKnown(
+    work: Work,
+    first: boolean,
+    signal: AbortSignal | undefined,
+  ): Promise<Map<string, number>> {
+    if (!first) return new Map();
+    const { seqs, facts } = await this.#known.find([...work.open], { signal });
+    this.#deps.metrics?.known(facts);
+    return seqs;
+  }
+
+  /** The first true copy of each id; the ids without one are settled as dropped. */
+  async #verify(
+    work: Work,
+    mine: OwnEvents,
+    signal: AbortSignal | undefined,
+  ): Promise<NostrEvent[]> {
+    if (mine.size === 0) return [];
+    const copies: NostrEvent[] = [];
+    for (const id of mine.keys()) {
+      const screened = work.screened.get(id);
+      if (screened !== undefined) copies.push(screened.event, ...screened.rivals);
+    }
+    const verdicts = await this.#deps.verifier.verify(
+      copies,
+      signal === undefined ? {} : { signal },
+    );
+    const valid = new Map<string, NostrEvent>();
+    for (const [index, event] of copies.entries()) {
+      const verdict = verdicts[index];
+      if (verdict === "ok") valid.set(event.id, event);
+      else {
+        countDrop(work.result.dropped, verdict === "bad_sig" ? "wrong_signature" : "wrong_id");
+      }
+    }
+    for (const id of [...mine.keys()]) {
+      if (valid.has(id)) continue;
+      work.open.delete(id);
+      this.#finish(mine, id, "invalid");
+    }
+    return [...valid.values()];
+  }
+
+  /** Commits new events and sightings of stored ones, and settles them. */
+  async #write(
+    work: Work,
+    events: readonly NostrEvent[],
+    known: ReadonlyMap<string, number>,
+    mine: OwnEvents,
+  ): Promise<void> {
+    const { page, result } = work;
+    const rows: PageRows = {
+      events,
+      knownSeqs: page.relayId === undefined ? [] : [...known.values()],
+      relayId: page.relayId,
+      seenAt: page.seenAt,
+    };
+    if (rows.events.length + rows.knownSeqs.length > 0) {
+      const written = await this.#writer.submit(rows);
+      result.newEvents += written.newEvents;
+      result.newSightings += written.newSightings;
+      result.repeated += events.length - written.refused.length - written.newEvents;
+      for (const event of events) {
+        work.open.delete(event.id);
+        const seq = written.seqs.get(event.id);
+        if (seq === undefined) {
+          countDrop(result.dropped, "refused_by_store");
+          this.#finish(mine, event.id, "invalid");
+          continue;
+        }
+        work.accepted.set(event.id, event);
+        this.#known.remember(event.id, seq);
+        this.#finish(mine, event.id, { seq });
+      }
+    }
+    for (const id of known.keys()) {
+      const screened = work.screened.get(id);
+      work.open.delete(id);
+      if (screened === undefined) continue;
+      work.accepted.set(id, screened.event);
+      // One copy is the stored event's; the others were forged, or this one was.
+      result.repeated += 1;
+      countDrop(result.dropped, "wrong_id", screened.rivals.length);
+    }
+  }
+
+  /** Tells those who wait for the event; only the first end of it counts. */
+  #finish(mine: OwnEvents, id: string, outcome: Outcome): void {
+    const own = mine.get(id);
+    if (own === undefined || this.#underWay.get(id) !== own) return;
+    this.#underWay.delete(id);
+    own.resolve(outcome);
+  }
+
+  #tell(dropped: DropCounts): void {
+    for (const reason of DROP_REASONS) {
+      const n = dropped[reason];
+      if (n !== undefined) this.#deps.metrics?.dropped(reason, n);
+    }
+  }
+}
+
+function everything(): boolean {
+  return true;
+}
