@@ -39,6 +39,7 @@ Deno.test("values are masked by type, by key and by look at every depth", () => 
     url: new URL("postgres://u:four@h/d"),
   }, 500);
   const text = JSON.stringify(masked);
+  assert.match(text, /^\{"a":"\*\*\*"/);
   assert.doesNotMatch(text, /one|two|three|four|vl029/);
 });
 
