@@ -152,6 +152,20 @@ export function scanEvents(
   }, { retry: true, signal: o.signal });
 }
 
+/**
+ * The highest sequence number at or below which every event is committed: writers take numbers in
+ * one order and commit in another, so who reads events once must not read beyond it.
+ */
+export function settledEventSeq(
+  store: Store,
+  o: { signal?: AbortSignal } = {},
+): Promise<number> {
+  return store.run("statistics_horizon", async (sql) => {
+    const [row] = await sql<{ seq: number }[]>`select event_seq as seq from statistics_horizon()`;
+    return row?.seq ?? 0;
+  }, { retry: true, signal: o.signal });
+}
+
 /** How many archived events match; rejects with StatementTimeout after `timeoutMs`. */
 export function countEvents(
   store: Store,
