@@ -107,14 +107,14 @@ language sql immutable strict parallel safe as $$
   end)::bigint # (ascii(letter)::bigint << 56)
 $$;
 
--- Sequence numbers of the ids in their order, null for the unknown.
-create function event_known(ids bytea) returns bigint[]
-language plpgsql stable set plan_cache_mode = force_custom_plan as $$
+-- Sequence numbers of the ids (32 bytes each, concatenated) in their order, null for the unknown.
+-- A look-up per id: the planner can't turn it into a hash join over the whole table, which took
+-- 10 µs an id at 50,000 events instead of 2.
+create function event_known(ids bytea) returns bigint[] language plpgsql stable as $$
 begin
-  return (
-    select array_agg(e.seq order by n)
+  return array(
+    select (select e.seq from event e where e.id = substring(ids, n * 32 + 1, 32))
     from generate_series(0, length(ids) / 32 - 1) as n
-    left join event e on e.id = substring(ids, n * 32 + 1, 32)
   );
 end $$;
 
@@ -146,15 +146,17 @@ begin
   end if;
 end $$;
 
--- Sightings by sequence number; seen_ats are Unix seconds. Gives the number of new ones.
+-- Sightings by sequence number; seen_ats are Unix seconds. Gives the number of new ones. One of an
+-- event that was deleted meanwhile is left out (0.8 µs each; a foreign key's trigger takes 5).
 create function event_relay_insert(event_seqs bigint[], relay_ids int[], seen_ats bigint[])
-returns int language plpgsql set plan_cache_mode = force_custom_plan as $$
+returns int language plpgsql as $$
 declare n int;
 begin
   perform pg_advisory_xact_lock_shared(ingest_lock());
   insert into event_relay (event_seq, relay_id, seen_at)
   select g.event_seq, g.relay_id, g.seen_at - 1577836800
   from unnest(event_seqs, relay_ids, seen_ats) as g(event_seq, relay_id, seen_at)
+  where (select true from event e where e.seq = g.event_seq)
   on conflict do nothing;
   get diagnostics n = row_count;
   return n;

@@ -1,0 +1,211 @@
+// How fast events and sightings go into the store, verification apart, and how many bytes they take
+// there, beside the peer's schema filled with the same events in turn. With --growth N it goes on
+// to N events and compares the rate there with the rate at the start.
+//   deno task bench ingest [--store pglite|postgres] [--events 60000] [--batch 1000] [--growth 500000]
+import type { NostrEvent } from "../../src/model/event.ts";
+import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
+import { openStore, type Store } from "../../src/store/connect.ts";
+import { insertSightings } from "../../src/store/event_relays.ts";
+import { knownEvents, writeBatch } from "../../src/store/events.ts";
+import { maintain } from "../../src/store/maintain.ts";
+import { migrate } from "../../src/store/migrate.ts";
+import { ensureRelay } from "../../src/store/relays.ts";
+import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
+import { type BenchArgs, type BenchResult, numberFlag, roundFigure, spread } from "./bench.ts";
+import { EventStream } from "./event_stream.ts";
+import { createPeerSchema, peerBytes, writePeerBatch } from "./peer_schema.ts";
+
+/** Relays that hold each event. */
+const SIGHTINGS = 4;
+/** Events per turn: ours, then the peer's. */
+const TURN = 10_000;
+const SEEN_AT = 1_700_000_000;
+
+/** Rates over one turn each, so that their spread shows the machine's noise. */
+interface Rates {
+  fresh: number[];
+  repeat: number[];
+}
+
+/** Runs the benchmark in a store of its own, which is removed after. */
+export async function run(args: BenchArgs): Promise<BenchResult> {
+  const kind = args.store ?? "pglite";
+  const events = numberFlag(args, "events", 60_000);
+  const batch = numberFlag(args, "batch", 1000);
+  const growth = args.flags.growth === undefined ? 0 : numberFlag(args, "growth", 500_000);
+
+  await using stack = new AsyncDisposableStack();
+  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
+  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
+  const databaseUrl = kind === "postgres" ? await benchDatabase(stack) : undefined;
+  const store = stack.use(await openStore({ dataDir, databaseUrl }));
+  await migrate(store);
+  await createPeerSchema(store);
+  const relays: { url: RelayUrl; id: number }[] = [];
+  for (let i = 0; i < SIGHTINGS; i++) {
+    const url = parseRelayUrl(`wss://relay${i}.example.com/`);
+    if (url.ok) relays.push({ url: url.value, id: await ensureRelay(store, url.value, { at: 1 }) });
+  }
+
+  const stream = new EventStream();
+  const [ours, peers]: [Rates, Rates] = [{ fresh: [], repeat: [] }, { fresh: [], repeat: [] }];
+  for (let done = 0; done < events; done += TURN) {
+    args.signal.throwIfAborted();
+    const turn = stream.take(TURN);
+    const batches = Array.from(
+      { length: Math.ceil(TURN / batch) },
+      (_, i) => turn.slice(i * batch, (i + 1) * batch),
+    );
+    for (const [i, relay] of relays.entries()) {
+      const step = (rates: Rates): number[] => i === 0 ? rates.fresh : rates.repeat;
+      step(ours).push(
+        await rate(
+          batches,
+          (part) => i === 0 ? writeNew(store, part, relay.id) : writeKnown(store, part, relay.id),
+        ),
+      );
+      step(peers).push(
+        await rate(batches, (part) => writePeerBatch(store, part, relay.url, SEEN_AT)),
+      );
+    }
+    args.progress(`${done + TURN} events: ${summary(ours)}; the peer's schema ${summary(peers)}`);
+  }
+  const stored = Math.ceil(events / TURN) * TURN;
+  const bytes = await ourBytes(store) / stored;
+  const theirs = await peerBytes(store) / stored;
+  const figures: Record<string, number> = {
+    new_per_s: perSecond(ours.fresh),
+    repeat_per_s: perSecond(ours.repeat),
+    bytes_per_event: roundFigure(bytes),
+    peer_new_per_s: perSecond(peers.fresh),
+    peer_repeat_per_s: perSecond(peers.repeat),
+    peer_bytes_per_event: roundFigure(theirs),
+  };
+  const ratios: Record<string, number> = {
+    new_vs_peer: roundFigure(perSecond(ours.fresh) / perSecond(peers.fresh)),
+    repeat_vs_peer: roundFigure(perSecond(ours.repeat) / perSecond(peers.repeat)),
+    bytes_vs_peer: roundFigure(bytes / theirs),
+  };
+  if (growth > 0) {
+    await store.command("drop_peer", "drop schema peer cascade");
+    await grow(args, store, stream, relays[0]?.id ?? 1, stored, growth, { figures, ratios });
+    if (kind === "pglite") figures.data_folder_mb = roundFigure(await folderBytes(dataDir) / 1e6);
+  }
+  figures.rss_mb = roundFigure(Deno.memoryUsage().rss / 1e6);
+  return {
+    bench: "ingest",
+    store: kind,
+    verifier: null,
+    figures,
+    ratios,
+    notes: [
+      `${stored} events on ${SIGHTINGS} relays, batches of ${batch}, one writer`,
+      "new: event and first sighting; repeat: look-up of the id and a further sighting",
+      `spread of new ${spread(ours.fresh)}, of repeats ${spread(ours.repeat)}`,
+    ],
+  };
+}
+
+/** Inserts on to `until` events; the rates of the first and the last 50,000 are compared. */
+async function grow(
+  args: BenchArgs,
+  store: Store,
+  stream: EventStream,
+  relayId: number,
+  from: number,
+  until: number,
+  out: { figures: Record<string, number>; ratios: Record<string, number> },
+): Promise<void> {
+  const span = 50_000;
+  const rates: number[] = [];
+  let maintainMs = 0;
+  for (let done = from; done < until; done += span) {
+    const turns: number[] = [];
+    for (let i = 0; i < span / TURN; i++) {
+      args.signal.throwIfAborted();
+      const turn = stream.take(TURN);
+      const batches = Array.from({ length: 10 }, (_, j) => turn.slice(j * 1000, (j + 1) * 1000));
+      turns.push(await rate(batches, (part) => writeNew(store, part, relayId)));
+    }
+    rates.push(perSecond(turns));
+    // As the refresher does every few minutes.
+    maintainMs = (await maintain(store)).elapsedMs;
+    args.progress(`${done + span} events: ${rates.at(-1)}/s, maintenance ${maintainMs | 0} ms`);
+  }
+  const [first = 0, last = 0] = [rates[0], rates.at(-1)];
+  out.figures.new_per_s_first_50k = first;
+  out.figures[`new_per_s_at_${until / 1000}k`] = last;
+  out.figures.maintain_ms = roundFigure(maintainMs);
+  out.ratios.growth = roundFigure(last / first);
+}
+
+async function benchDatabase(stack: AsyncDisposableStack): Promise<string> {
+  const given = Deno.env.get("DATABASE_URL");
+  if (given !== undefined) return stack.use(await createDatabase(given)).url;
+  // The settings of a small dedicated server, durability on.
+  const settings = { shared_buffers: "512MB", max_wal_size: "2GB", checkpoint_timeout: "15min" };
+  return stack.use(await PostgresServer.create({ fsync: true, settings })).url();
+}
+
+async function writeNew(
+  store: Store,
+  events: readonly NostrEvent[],
+  relayId: number,
+): Promise<void> {
+  const sightings = events.map((event) => ({ eventId: event.id, relayId, seenAt: SEEN_AT }));
+  const { newEvents, newSightings } = await writeBatch(store, { events, sightings });
+  expect(newEvents === events.length && newSightings === events.length);
+}
+
+async function writeKnown(
+  store: Store,
+  events: readonly NostrEvent[],
+  relayId: number,
+): Promise<void> {
+  const known = await knownEvents(store, events.map((event) => event.id));
+  const rows = events.map((event) => ({ seq: known.get(event.id) ?? 0, relayId, seenAt: SEEN_AT }));
+  expect(await insertSightings(store, rows) === events.length);
+}
+
+function expect(true_: boolean): void {
+  if (!true_) throw new Error("The store did not take every row: the figures would mean nothing");
+}
+
+async function rate(
+  batches: readonly NostrEvent[][],
+  write: (part: NostrEvent[]) => Promise<unknown>,
+): Promise<number> {
+  const started = performance.now();
+  let count = 0;
+  for (const part of batches) {
+    await write(part);
+    count += part.length;
+  }
+  return count / (performance.now() - started) * 1000;
+}
+
+/** The rate over turns of equal size: their harmonic mean. */
+function perSecond(rates: readonly number[]): number {
+  return roundFigure(rates.length / rates.reduce((sum, value) => sum + 1 / value, 0));
+}
+
+function summary(rates: Rates): string {
+  return `${rates.fresh.at(-1)?.toFixed(0)} new/s, ${rates.repeat.at(-1)?.toFixed(0)} repeats/s`;
+}
+
+function ourBytes(store: Store): Promise<number> {
+  return store.run("bytes", async (sql) => {
+    const [row] = await sql<{ bytes: number }[]>`select (pg_total_relation_size('event') +
+      pg_total_relation_size('event_relay'))::bigint as bytes`;
+    return row?.bytes ?? 0;
+  });
+}
+
+async function folderBytes(path: string): Promise<number> {
+  let bytes = 0;
+  for await (const entry of Deno.readDir(path)) {
+    const inner = `${path}/${entry.name}`;
+    bytes += entry.isDirectory ? await folderBytes(inner) : (await Deno.stat(inner)).size;
+  }
+  return bytes;
+}
