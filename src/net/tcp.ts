@@ -47,8 +47,7 @@ export async function connectTcp(
     resolve(result);
   }
   function onAbort(): void {
-    const ip = queue.length === 0 ? last.ip : undefined;
-    settle(fail({ ...trouble("tcp", "timeout", "no answer to connect"), ...(ip ? { ip } : {}) }));
+    settle(fail({ ...last, ...trouble("tcp", "timeout", "no answer to connect") }));
   }
   function next(): void {
     clearTimeout(timer);
@@ -57,6 +56,7 @@ export async function connectTcp(
     else if (open.size === 0) settle(fail(last));
   }
   function attempt(ip: string): void {
+    last = { ...last, ip };
     const startedAt = performance.now();
     const socket = connect({ host: ip, port, noDelay: true, autoSelectFamily: false });
     open.add(socket);

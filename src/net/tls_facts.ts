@@ -97,18 +97,29 @@ export async function startTls(
 }
 
 function readFacts(tls: TLSSocket, serverName: string | undefined): TlsFacts {
-  // Typed as Error, but a plain code in practice (Node and Deno alike).
-  const why: unknown = tls.authorizationError;
-  const problem = typeof why === "string" ? why : codeOf(why) ?? "";
   const protocol = tls.getProtocol();
+  const chain = readChain(tls);
   return {
     authorized: tls.authorized,
-    ...(tls.authorized ? {} : { problem: cut(problem || "UNKNOWN", 100) }),
+    ...(tls.authorized ? {} : { problem: cut(problemOf(tls, chain[0]), 100) }),
     ...(protocol === null ? {} : { protocol }),
     cipher: tls.getCipher().standardName,
     ...(serverName === undefined ? {} : { serverName }),
-    chain: readChain(tls),
+    chain,
   };
+}
+
+/**
+ * Deno names an expired or not yet valid certificate UNABLE_TO_VERIFY_LEAF_SIGNATURE, which is what
+ * it calls an unknown issuer too; the validity itself tells them apart.
+ */
+function problemOf(tls: TLSSocket, certificate: CertificateFacts | undefined): string {
+  const now = Date.now() / 1000;
+  if (certificate !== undefined && certificate.validTo < now) return "CERT_HAS_EXPIRED";
+  if (certificate !== undefined && certificate.validFrom > now) return "CERT_NOT_YET_VALID";
+  // Typed as Error, but a plain code in practice (Node and Deno alike).
+  const why: unknown = tls.authorizationError;
+  return (typeof why === "string" ? why : codeOf(why)) ?? "UNKNOWN";
 }
 
 function readChain(tls: TLSSocket): CertificateFacts[] {

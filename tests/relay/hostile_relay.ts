@@ -1,6 +1,7 @@
 // The hostile relay: a real WebSocket and HTTP(S) server on loopback with events in memory. Without
 // behaviours it is a plain good relay (NIPs 1, 11, 42); with them it is as bad as they say. For
 // tests and the demo. README.md here lists the behaviours.
+import { Buffer } from "node:buffer";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { createServer as createTcpServer, type Server, type Socket } from "node:net";
@@ -154,7 +155,10 @@ class LoopbackRelay implements HostileRelay, RelayShared {
     });
     // Strangers' handshakes that fail are what many tests are about.
     server.on("tlsClientError", (_error, socket) => socket.destroy());
-    server.on("clientError", (_error, socket) => socket.destroy());
+    server.on("clientError", (_error, socket) => {
+      if (socket.writable) socket.end("HTTP/1.1 400 Bad Request\r\n\r\n");
+      else socket.destroy();
+    });
     return server;
   }
 

@@ -1,0 +1,43 @@
+// Dialers for tests: every network on, loopback allowed, names led where a test wants them.
+import type { Network } from "../../src/model/network.ts";
+import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
+import {
+  createDialer,
+  type Dialer,
+  type DialerOptions,
+  type NetworkSettings,
+} from "../../src/net/dialer.ts";
+
+/** The User-Agent that test dialers send. */
+export const USER_AGENT = "bigbrotr-test (contact@example.com)";
+
+/** Settings for all networks, local ones allowed; `changes` by network. */
+export function testNetworks(
+  changes: Partial<Record<Network, Partial<NetworkSettings>>> = {},
+): Record<Network, NetworkSettings> {
+  const settings = (network: Network): NetworkSettings => ({
+    enabled: true,
+    timeoutMs: 10_000,
+    maxTasks: 10,
+    ...changes[network],
+  });
+  return {
+    clearnet: settings("clearnet"),
+    tor: settings("tor"),
+    i2p: settings("i2p"),
+    loki: settings("loki"),
+    local: settings("local"),
+  };
+}
+
+/** A dialer for loopback tests. */
+export function testDialer(options: Partial<DialerOptions> = {}): Dialer {
+  return createDialer({ networks: testNetworks(), userAgent: USER_AGENT, ...options });
+}
+
+/** A relay URL that the test knows to be one. */
+export function relayUrl(text: string): RelayUrl {
+  const url = parseRelayUrl(text);
+  if (!url.ok) throw new Error(`Not a relay URL: ${text} (${url.failure})`);
+  return url.value;
+}
