@@ -19,7 +19,7 @@ export type ProofKind = "eose" | "event" | "closed" | "auth";
  * - `not_nostr`: frames came, none of them a relay's
  * - `notice_only`: a NOTICE came, which is a relay's word but answers nothing
  * - `silent`: nothing came
- * - `disconnected`: the connection ended before an answer
+ * - `disconnected`: the connection ended, or broke the protocol, before an answer
  */
 export type ProofReason = DialReason | "not_nostr" | "notice_only" | "silent" | "disconnected";
 
@@ -90,7 +90,7 @@ function withoutProof(connection: RelayConnection, end: SubscriptionEnd): ProofF
     ? "notice_only"
     : connection.invalidFrames > 0
     ? "not_nostr"
-    : end.reason === "disconnected"
+    : end.reason === "disconnected" || end.reason === "protocol_error"
     ? "disconnected"
     : "silent";
   return { reason, ...(detail === undefined ? {} : { detail }) };

@@ -1,0 +1,40 @@
+// What tests of stages share: a configuration with loopback relays allowed, a dialer over it, and
+// one cycle of a task with its counts.
+import type { Config } from "../../src/config/config.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { formatProblems } from "../../src/config/problem.ts";
+import { type Counts, CycleRunner, type CycleTask } from "../../src/lib/cycle.ts";
+import { createDialer, type Dialer, type DialerOptions } from "../../src/net/dialer.ts";
+
+/** Short enough for tests that wait a deadline out, long enough for a busy machine. */
+const DEFAULTS = [
+  "networks.local.enabled=true",
+  "networks.local.timeout=2s",
+  "networks.clearnet.timeout=2s",
+  "monitor.timeouts.read=700ms",
+  "monitor.timeouts.write=700ms",
+  "monitor.timeouts.nip11=2s",
+  "validator.read_timeout=700ms",
+  "finder.lists=[]",
+];
+
+/** The default configuration with these `path=value` settings, for relays on loopback. */
+export async function testConfig(...sets: readonly string[]): Promise<Config> {
+  const loaded = await loadConfig({ env: () => undefined, sets: [...DEFAULTS, ...sets] });
+  if (!loaded.ok) throw new Error(formatProblems(loaded.failure));
+  return loaded.value;
+}
+
+/** A dialer as the configuration has it; `ca` trusts the hostile relay's root. */
+export function testDialer(
+  config: Config,
+  options: Partial<Pick<DialerOptions, "ca" | "resolve">> = {},
+): Dialer {
+  return createDialer({ networks: config.networks, userAgent: "test", ...options });
+}
+
+/** Runs one cycle and gives what it did. */
+export async function runCycle(task: CycleTask, signal?: AbortSignal): Promise<Counts> {
+  const runner = new CycleRunner(task, { intervalMs: 60_000, maxConsecutiveFailures: 1 });
+  return await runner.runOnce(signal === undefined ? {} : { signal });
+}
