@@ -1,0 +1,35 @@
+// Every question there is, in the order in which help and announcements list them. A new question is
+// a file of its own and a line here; HTTP routes, DVM jobs, their announcement and the command line
+// follow from it.
+import { coverage } from "./coverage.ts";
+import { eventCount } from "./event_count.ts";
+import { eventStats } from "./event_stats.ts";
+import { events } from "./events.ts";
+import { kindCounts } from "./kind_counts.ts";
+import { kindCountsByRelay } from "./kind_counts_by_relay.ts";
+import { networkStats } from "./network_stats.ts";
+import { pubkeyCounts } from "./pubkey_counts.ts";
+import type { Query } from "./query.ts";
+import { relay } from "./relay.ts";
+import { relayStats } from "./relay_stats.ts";
+import { relays } from "./relays.ts";
+
+/** The catalogue. Names are unique and snake_case. */
+export const CATALOGUE: readonly Query[] = [
+  eventStats,
+  networkStats,
+  relayStats,
+  kindCounts,
+  kindCountsByRelay,
+  pubkeyCounts,
+  relays,
+  relay,
+  coverage,
+  events,
+  eventCount,
+];
+
+/** The question of this name. */
+export function findQuery(name: string): Query | undefined {
+  return CATALOGUE.find((query) => query.name === name);
+}

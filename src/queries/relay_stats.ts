@@ -1,0 +1,59 @@
+// What was archived from each relay.
+import { z } from "zod";
+import { keyInteger, keyText } from "./cursor.ts";
+import { choiceParam, networkParam, relayParam } from "./params.ts";
+import { defineQuery, type KeyedRow } from "./query.ts";
+import { countRow, networkRow, relayRow, RELAYS_COST } from "./rows.ts";
+import type { Network } from "../model/network.ts";
+
+const SORTS = ["events", "pubkeys", "kinds", "relay_url"] as const;
+
+/** Events, authors and kinds by relay. */
+export const relayStats = defineQuery({
+  name: "relay_stats",
+  summary: "How many events, authors and kinds were seen on each relay.",
+  cost: RELAYS_COST,
+  params: z.object({
+    relay: relayParam("Only this relay").optional(),
+    network: networkParam("Only relays of this network").optional(),
+    sort: choiceParam("By what to sort, largest first; events unless told", SORTS).optional(),
+  }),
+  row: z.object({
+    relay_url: relayRow,
+    network: networkRow,
+    events: countRow("Events seen on it"),
+    pubkeys: countRow("Different authors of these events"),
+    kinds: countRow("Different kinds of these events"),
+  }),
+  example: { network: "clearnet", sort: "events" },
+  key: z.tuple([keyInteger, keyText]),
+  order: ({ sort = "events" }) => sort,
+  async page(sql, { relay, network, sort = "events" }, { after, limit }): Promise<Keyed[]> {
+    // 0 for every row makes the URL alone the order.
+    const value = sort === "relay_url" ? sql`0::bigint` : sql`-${sql(sort)}`;
+    const rows = await sql<StatsRow[]>`
+      select relay_url, network, events, pubkeys, kinds, ${value} as position from relay_stats
+      where true
+        ${relay === undefined ? sql`` : sql`and relay_url = ${relay}`}
+        ${network === undefined ? sql`` : sql`and network = ${network}`}
+        ${
+      after === undefined
+        ? sql``
+        : sql`and (${value}, relay_url) > (${after[0]}::bigint, ${after[1]})`
+    }
+      order by ${value}, relay_url
+      limit ${limit}`;
+    return rows.map(({ position, ...row }): Keyed => ({ row, key: [position, row.relay_url] }));
+  },
+});
+
+interface StatsRow {
+  relay_url: string;
+  network: Network;
+  events: number;
+  pubkeys: number;
+  kinds: number;
+  position: number;
+}
+
+type Keyed = KeyedRow<Omit<StatsRow, "position">, [position: number, relayUrl: string]>;

@@ -1,0 +1,67 @@
+/**
+ * The refresher: keeps the statistics in step with the archive, and now and then does the upkeep
+ * that the embedded database does not do by itself. In: new events and sightings. Out: statistics
+ * that are behind by one interval at most. Never recounts what it has counted: a refresh costs what
+ * is new.
+ */
+import type { RefresherConfig } from "../config/refresher.ts";
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { CycleContext, CycleTask } from "../lib/cycle.ts";
+import { logger } from "../lib/log.ts";
+import type { Store } from "../store/connect.ts";
+import { maintain } from "../store/maintain.ts";
+import { refreshStatistics } from "../store/statistics.ts";
+
+/** Upkeep is due after so many new rows: plans made for a table a tenth of its size go wrong. */
+const MAINTAIN_ROWS = 100_000;
+/** And after so long, when there was anything new at all. */
+const MAINTAIN_INTERVAL_MS = 600_000;
+
+/** What the refresher works with. */
+export interface RefresherDeps {
+  store: Store;
+  config: RefresherConfig;
+  clock?: Clock | undefined;
+}
+
+/**
+ * A cycle counts all that is new, in transactions of at most `batchSize` rows each, so that the
+ * writers' lock and the embedded database's one connection are free in between. Counts: `events`,
+ * `sightings`, `maintenances`.
+ */
+export function createRefresher(deps: RefresherDeps): CycleTask {
+  const { store, config, clock = systemClock } = deps;
+  const log = logger("refresher");
+  let newRows = 0;
+  let maintainedMs = clock.monotonicMs();
+
+  async function maintainWhenDue({ signal, count }: CycleContext): Promise<void> {
+    const quietMs = clock.monotonicMs() - maintainedMs;
+    const isDue = newRows >= MAINTAIN_ROWS || (newRows > 0 && quietMs >= MAINTAIN_INTERVAL_MS);
+    if (!isDue) return;
+    const { elapsedMs } = await maintain(store, { signal });
+    newRows = 0;
+    maintainedMs = clock.monotonicMs();
+    count("maintenances");
+    log.debug("upkeep of the database took {elapsedMs} ms", { elapsedMs: Math.round(elapsedMs) });
+  }
+
+  return {
+    name: "refresher",
+    async cycle(context): Promise<void> {
+      const { signal, count } = context;
+      for (;;) {
+        signal.throwIfAborted();
+        const { events, sightings, behind } = await refreshStatistics(store, {
+          maxRows: config.batchSize,
+          signal,
+        });
+        if (events > 0) count("events", events);
+        if (sightings > 0) count("sightings", sightings);
+        newRows += events + sightings;
+        await maintainWhenDue(context);
+        if (behind <= 0) return;
+      }
+    },
+  };
+}

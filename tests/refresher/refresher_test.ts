@@ -1,0 +1,58 @@
+// The refresher over real stores: everything new is counted once, in bounded steps.
+import assert from "node:assert/strict";
+import { CycleRunner } from "../../src/lib/cycle.ts";
+import { createRefresher } from "../../src/refresher/refresher.ts";
+import type { Store } from "../../src/store/connect.ts";
+import { writeBatch } from "../../src/store/events.ts";
+import { ensureRelay } from "../../src/store/relays.ts";
+import { readEventStats, rebuildStatistics } from "../../src/store/statistics.ts";
+import { parseRelayUrl } from "../../src/model/relay_url.ts";
+import { generateEvents } from "../support/events.ts";
+import { ManualClock } from "../support/manual_clock.ts";
+import { storeTest } from "../support/store.ts";
+
+const CONFIG = { enabled: true, intervalMs: 60_000, maxConsecutiveFailures: 10, batchSize: 100 };
+
+async function archive(store: Store, seed: number, count: number): Promise<void> {
+  const url = parseRelayUrl("wss://relay.example.com");
+  assert.ok(url.ok);
+  const relayId = await ensureRelay(store, url.value, { at: 1_760_000_000 });
+  const events = generateEvents(count, { seed });
+  const sightings = events.map(({ id }) => ({ eventId: id, relayId, seenAt: 1_760_000_000 }));
+  await writeBatch(store, { events, sightings });
+}
+
+storeTest("a cycle counts all that is new, in steps of the batch size", async (store) => {
+  const task = createRefresher({ store, config: CONFIG });
+  const runner = new CycleRunner(task, CONFIG);
+  assert.deepEqual(await runner.runOnce(), {});
+  await archive(store, 1, 250);
+  assert.deepEqual(await runner.runOnce(), { events: 250, sightings: 250 });
+  await archive(store, 2, 30);
+  assert.deepEqual(await runner.runOnce(), { events: 30, sightings: 30 });
+  const refreshed = await readEventStats(store);
+  assert.equal(refreshed.events, 280);
+  await rebuildStatistics(store);
+  assert.deepEqual(await readEventStats(store), refreshed);
+});
+
+storeTest(
+  "upkeep is done after a while in which something was new, and not otherwise",
+  async (store) => {
+    const clock = new ManualClock();
+    const runner = new CycleRunner(createRefresher({ store, config: CONFIG, clock }), CONFIG);
+    await archive(store, 1, 10);
+    assert.deepEqual(await runner.runOnce(), { events: 10, sightings: 10 });
+    await clock.advance(600_000);
+    assert.deepEqual(await runner.runOnce(), { maintenances: 1 });
+    await clock.advance(600_000);
+    assert.deepEqual(await runner.runOnce(), {});
+  },
+);
+
+storeTest("an abort ends the cycle as an abort", async (store) => {
+  await archive(store, 1, 50);
+  const runner = new CycleRunner(createRefresher({ store, config: CONFIG }), CONFIG);
+  const reason = new Error("enough");
+  await assert.rejects(runner.runOnce({ signal: AbortSignal.abort(reason) }), (e) => e === reason);
+});
