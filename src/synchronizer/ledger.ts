@@ -1,0 +1,144 @@
+// What the archive knows about its own completeness, for one relay and one filter: the arithmetic of
+// model/coverage.ts with the synchronizer's rules on top. In: what a walk found. Out: the intervals
+// to store, and the ground still to be asked for. Never says "closed" without a proof.
+//
+// A walk goes down in pages. What lies between two pages is open with the reason "paged": a later
+// walk need not ask for it again. It becomes closed together with the ground below it, when a page
+// at the bottom of the chain comes back empty. A relay that is caught lying puts all its paged
+// ground in doubt; closed ground keeps the proof that it had.
+import {
+  coverageInsert,
+  type CoverageInterval,
+  type CoverageProof,
+  type CoverageWindow,
+  uncovered,
+} from "../model/coverage.ts";
+import type { GapReason, Lie, OpenReason } from "./reasons.ts";
+
+/** How the ledger decides what is to be asked for. */
+export interface LedgerOptions {
+  /** Unix seconds. */
+  now: number;
+  /** How far below new ground is asked again, for events that came a little late. */
+  overlapSeconds: number;
+  /** A gap is tried again when it is so old. */
+  gapRetrySeconds: number;
+}
+
+/** The ledger of one relay and filter, in memory. */
+export class Ledger {
+  readonly #options: LedgerOptions;
+  #intervals: readonly CoverageInterval[];
+  /** Gaps that were found now, however short the time to their next trial. */
+  readonly #found = new Set<number>();
+
+  /** `stored`: what the store has, sorted and disjoint. */
+  constructor(stored: readonly CoverageInterval[], options: LedgerOptions) {
+    this.#intervals = stored;
+    this.#options = options;
+  }
+
+  /** All intervals, oldest first; what the store is to hold. */
+  get intervals(): readonly CoverageInterval[] {
+    return this.#intervals;
+  }
+
+  /**
+   * The parts of the window that must be asked for, newest first. The newest one reaches back by
+   * the overlap when it continues settled ground.
+   */
+  todo(window: CoverageWindow): CoverageWindow[] {
+    const settled = this.#intervals.filter((held) => this.#settled(held))
+      .map((held): CoverageInterval => ({ ...held, state: "closed" }));
+    return uncovered(settled, window).map((hole) =>
+      hole.until === window.until && hole.since > window.since
+        ? { ...hole, since: Math.max(window.since, hole.since - this.#options.overlapSeconds) }
+        : hole
+    );
+  }
+
+  /** Ground between pages. */
+  paged(window: CoverageWindow): void {
+    this.#insert({ ...window, state: "open", reason: "paged" });
+  }
+
+  /** Ground that was asked for in vain; paged ground in it stays what it is. */
+  open(window: CoverageWindow, reason: OpenReason): void {
+    if (window.since > window.until) return;
+    const kept = this.#intervals.filter(isPaged)
+      .map((held): CoverageInterval => ({ ...held, state: "closed" }));
+    for (const part of uncovered(kept, window)) {
+      this.#insert({ ...part, state: "open", reason });
+    }
+  }
+
+  /** A second that could not be split. */
+  gap(second: number, reason: GapReason, missing: number | undefined): void {
+    this.#found.add(second);
+    this.#insert({
+      since: second,
+      until: second,
+      state: "gap",
+      reason,
+      ...(missing === undefined ? {} : { missing }),
+    });
+  }
+
+  /**
+   * Closes the ground of a walk that ended by this proof, and the paged ground that continues it
+   * upwards, left by earlier walks. Gaps stay gaps.
+   */
+  close(window: CoverageWindow, proof: CoverageProof): void {
+    let { until } = window;
+    for (const held of this.#intervals) {
+      if (held.since !== until + 1) continue;
+      if (!isPaged(held) && !this.#freshGap(held)) break;
+      until = held.until;
+    }
+    let { since } = window;
+    for (const held of this.#intervals.filter((each) => this.#freshGap(each))) {
+      if (held.until < since || held.since > until) continue;
+      if (since < held.since) {
+        this.#insert({ since, until: held.since - 1, state: "closed", proof });
+      }
+      since = held.until + 1;
+    }
+    if (since <= until) this.#insert({ since, until, state: "closed", proof });
+  }
+
+  /** The relay was caught: all that rests on the order of its pages is doubtful. */
+  doubt(reason: Lie): void {
+    this.#intervals = this.#intervals
+      .map((held) => isPaged(held) ? { ...held, reason, at: this.#options.now } : held)
+      // Inserted one by one, so that neighbours that say the same now are merged.
+      .reduce<CoverageInterval[]>((list, held) => coverageInsert(list, held), []);
+  }
+
+  /** A gap of which everything was had after all: as good as the ground around it. */
+  fill(second: number, proof: CoverageProof | undefined): void {
+    this.#intervals = this.#intervals.filter((held) =>
+      held.state !== "gap" || held.since !== second || held.until !== second
+    );
+    const window = { since: second, until: second };
+    if (proof === undefined) this.paged(window);
+    else this.#insert({ ...window, state: "closed", proof });
+  }
+
+  #insert(interval: Omit<CoverageInterval, "at">): void {
+    this.#intervals = coverageInsert(this.#intervals, { ...interval, at: this.#options.now });
+  }
+
+  #settled(held: CoverageInterval): boolean {
+    return held.state === "closed" || isPaged(held) || this.#freshGap(held);
+  }
+
+  #freshGap(held: CoverageInterval): boolean {
+    const { now, gapRetrySeconds } = this.#options;
+    return held.state === "gap" &&
+      (this.#found.has(held.since) || held.at > now - gapRetrySeconds);
+  }
+}
+
+function isPaged(held: CoverageInterval): boolean {
+  return held.state === "open" && held.reason === "paged";
+}

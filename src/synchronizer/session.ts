@@ -1,0 +1,345 @@
+// One relay's turn on the wire: a connection that is made again when it breaks, a page size that
+// shrinks when pages don't get through and grows when they do, log-in where it is asked for. In:
+// filters. Out: pages with a typed end; bad luck is in the answer. Never judges what a page proves,
+// and never stores.
+import { type Clock, type SignalOptions, systemClock } from "../lib/clock.ts";
+import { ok, type Result } from "../lib/result.ts";
+import { backoffMs } from "../lib/retry.ts";
+import type { Filter } from "../model/filter.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
+import type { Dialer, DialFailure, Resolution } from "../net/dialer.ts";
+import type { MachinePrefix } from "../nostr/machine_prefix.ts";
+import {
+  connectRelay,
+  type RelayConnection,
+  type RequestedPage,
+  type SubscriptionEnd,
+} from "../nostr/relay_connection.ts";
+import type { Signer } from "../nostr/signer.ts";
+import type { OpenReason } from "./reasons.ts";
+import type { PageAnswer } from "./walk.ts";
+
+/** Bounds of a session; each is a setting. */
+export interface SessionLimits {
+  /** Events asked for in one REQ, at most. */
+  pageSize: number;
+  /** Longest silence while an answer is due. */
+  idleMs: number;
+  maxPayloadBytes: number;
+  inboxItems: number;
+  inboxBytes: number;
+  /** Connections made again in a row, without a whole page between them. */
+  reconnects: number;
+}
+
+/** What the relay says of itself that matters here (NIP-11). */
+export interface RelayClaims {
+  /** It clamps `limit` to this. */
+  maxLimit?: number | undefined;
+  nips: readonly number[];
+}
+
+/** What a session works with. */
+export interface SessionDeps {
+  dialer: Dialer;
+  /** Logs in where a relay demands it; walled relays stay closed without one. */
+  signer?: Signer | undefined;
+  limits: SessionLimits;
+  claims: RelayClaims;
+  /** Of the first dial; later ones resolve again. */
+  resolution?: Resolution | undefined;
+  clock?: Clock | undefined;
+  random?: (() => number) | undefined;
+}
+
+/** A relay's turn. Dispose of it: that closes the connection. */
+export interface RelaySession extends AsyncDisposable {
+  /**
+   * A page of events that match, newest first if the relay is honest. An empty one was confirmed:
+   * no event came behind its EOSE. Rejects only with `signal.reason`.
+   */
+  page(filter: Filter, options: SignalOptions): Promise<PageAnswer>;
+  /** The relay's exact count, where it claims to count (NIP-45) and does. */
+  count(filter: Filter, options: SignalOptions): Promise<number | undefined>;
+  /** Pages are smaller than they could be. */
+  readonly reduced: boolean;
+  /** REQs sent. */
+  readonly requests: number;
+  readonly bytes: number;
+}
+
+/** Pages never shrink below this. */
+const MIN_PAGE_SIZE = 10;
+/** Full pages in a row after which a shrunken page grows again. */
+const GROW_AFTER = 5;
+const RECONNECT_BASE_MS = 500;
+const RECONNECT_MAX_MS = 10_000;
+/** How long to listen for events behind an EOSE, on a relay that has not sent one before it yet. */
+const LINGER_MS = 250;
+const NO_ID = "0".repeat(64);
+const NIP_COUNT = 45;
+const NIP_EOSE_HINT = 67;
+
+/** Connects. A relay that can't be reached is a failure value; later ends are in the answers. */
+export async function openSession(
+  url: RelayUrl,
+  deps: SessionDeps,
+  options: SignalOptions,
+): Promise<Result<RelaySession, DialFailure>> {
+  const dialled = await dial(url, deps, deps.resolution, options);
+  return dialled.ok ? ok(new LadderSession(url, dialled.value, deps)) : dialled;
+}
+
+async function dial(
+  url: RelayUrl,
+  { dialer, limits }: SessionDeps,
+  resolution: Resolution | undefined,
+  { signal }: SignalOptions,
+): Promise<Result<RelayConnection, DialFailure>> {
+  const { maxPayloadBytes, inboxItems, inboxBytes } = limits;
+  const dialled = await connectRelay(url, {
+    dialer,
+    maxPayloadBytes,
+    inboxItems,
+    inboxBytes,
+    resolution,
+    signal,
+  });
+  signal?.throwIfAborted();
+  return dialled;
+}
+
+class LadderSession implements RelaySession {
+  readonly #url: RelayUrl;
+  readonly #deps: SessionDeps;
+  readonly #top: number;
+  readonly #clock: Clock;
+  #connection: RelayConnection;
+  #limit: number;
+  #goodPages = 0;
+  #failures = 0;
+  /** The relay was seen to leave out EOSE: its pages end by our limit instead. */
+  #endsByLimit = false;
+  /** It was seen to send events first and EOSE after them. */
+  #eoseTrusted = false;
+  #requests = 0;
+  #bytesBefore = 0;
+
+  constructor(url: RelayUrl, connection: RelayConnection, deps: SessionDeps) {
+    this.#url = url;
+    this.#connection = connection;
+    this.#deps = deps;
+    this.#clock = deps.clock ?? systemClock;
+    const { maxLimit } = deps.claims;
+    // A claimed maximum below our least page is not believed.
+    this.#top = maxLimit === undefined || maxLimit < MIN_PAGE_SIZE
+      ? deps.limits.pageSize
+      : Math.min(deps.limits.pageSize, maxLimit);
+    this.#limit = this.#top;
+  }
+
+  get reduced(): boolean {
+    return this.#limit < this.#top;
+  }
+
+  get requests(): number {
+    return this.#requests;
+  }
+
+  get bytes(): number {
+    return this.#bytesBefore + this.#connection.bytesReceived;
+  }
+
+  async page(filter: Filter, options: SignalOptions): Promise<PageAnswer> {
+    let idled = false;
+    for (;;) {
+      const limit = filter.limit ?? this.#limit;
+      const page = await this.#request({ ...filter, limit }, options);
+      const answer = this.#toAnswer(page, limit);
+      if (answer.end === "eose" || answer.end === "limit") {
+        this.#succeeded(answer);
+        return answer.size > 0
+          ? answer
+          : await this.#confirmEmpty({ ...filter, limit }, answer, options);
+      }
+      if (answer.end === "idle") {
+        // As many events as came can be asked for again, in a page that ends without an EOSE.
+        if (idled || answer.size < MIN_PAGE_SIZE || filter.limit !== undefined) return answer;
+        idled = true;
+        this.#endsByLimit = true;
+        this.#limit = answer.size;
+        continue;
+      }
+      if (answer.stop !== "disconnected") return answer;
+      if (this.#failures >= this.#deps.limits.reconnects) return answer;
+      this.#shrink();
+      if (!await this.#reconnect(options)) return { ...answer, stop: "unreachable" };
+    }
+  }
+
+  async count(filter: Filter, { signal }: SignalOptions): Promise<number | undefined> {
+    if (!this.#deps.claims.nips.includes(NIP_COUNT) || !this.#connection.isOpen) return undefined;
+    this.#requests += 1;
+    const { idleMs } = this.#deps.limits;
+    const outcome = await this.#connection.count(filter, { idleMs, signal });
+    signal?.throwIfAborted();
+    return outcome.ok && !outcome.approximate ? outcome.count : undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#connection[Symbol.asyncDispose]();
+  }
+
+  async #request(filter: Filter, { signal }: SignalOptions): Promise<RequestedPage> {
+    signal?.throwIfAborted();
+    this.#requests += 1;
+    const limit = filter.limit ?? this.#limit;
+    const page = await this.#connection.request(filter, {
+      idleMs: this.#deps.limits.idleMs,
+      // One event less than was asked for: then the last one ends the page.
+      maxEvents: this.#endsByLimit && limit > 1 ? limit - 1 : limit,
+      signer: this.#deps.signer,
+      signal,
+    });
+    signal?.throwIfAborted();
+    return page;
+  }
+
+  #toAnswer(page: RequestedPage, limit: number): PageAnswer {
+    const { events, end } = page;
+    const size = events.length + page.invalidFrames;
+    const answer: PageAnswer = { events, size, limit, end: "stopped", late: false };
+    if (end.reason === "eose") {
+      const hint = this.#deps.claims.nips.includes(NIP_EOSE_HINT) ? end.hint : undefined;
+      return { ...answer, end: "eose", ...(hint === undefined ? {} : { hint }) };
+    }
+    if (end.reason === "limit" && events.length > 0) {
+      return { ...answer, end: "limit", limit: Math.min(limit, events.length) };
+    }
+    // A page that was filled is a whole page, however the relay went on.
+    if (events.length >= limit && end.reason !== "protocol_error") {
+      return { ...answer, end: "limit" };
+    }
+    if (end.reason === "idle") return { ...answer, end: "idle" };
+    return { ...answer, stop: stopReason(end) };
+  }
+
+  /**
+   * Asks once more for a page that came back empty, and leaves the question open until the relay has
+   * answered another one: whatever it still sends for the first shows that its EOSE came too early.
+   */
+  async #confirmEmpty(
+    filter: Filter,
+    empty: PageAnswer,
+    options: SignalOptions,
+  ): Promise<PageAnswer> {
+    const { signal } = options;
+    const { idleMs } = this.#deps.limits;
+    const { limit } = empty;
+    this.#requests += 1;
+    await using subscription = this.#connection.subscribe([filter], { idleMs, signal });
+    const events: unknown[] = [];
+    let eose = false;
+    let late = false;
+    const answered = Promise.withResolvers<void>();
+    const listening = (async (): Promise<void> => {
+      for await (const item of subscription) {
+        if (item.type === "eose") {
+          eose = true;
+          answered.resolve();
+        } else {
+          late ||= eose;
+          if (events.length < limit) events.push(item.event);
+        }
+      }
+      answered.resolve();
+    })();
+    await answered.promise;
+    if (eose) {
+      await this.#request({ ids: [NO_ID], limit: 1 }, options);
+      if (!this.#eoseTrusted) await this.#clock.sleep(LINGER_MS, { signal });
+    }
+    const end = subscription.end;
+    await subscription[Symbol.asyncDispose]();
+    await listening;
+    signal?.throwIfAborted();
+    if (!eose) {
+      const stop = end === undefined ? "protocol_error" : stopReason(end);
+      return end?.reason === "idle"
+        ? { ...empty, end: "idle" }
+        : { ...empty, end: "stopped", stop };
+    }
+    return { ...empty, events, size: events.length, late };
+  }
+
+  #succeeded(answer: PageAnswer): void {
+    this.#failures = 0;
+    if (answer.end === "eose" && answer.events.length > 0) this.#eoseTrusted = true;
+    if (answer.size < answer.limit || !this.reduced) return;
+    this.#goodPages += 1;
+    if (this.#goodPages < GROW_AFTER || this.#endsByLimit) return;
+    this.#goodPages = 0;
+    this.#limit = Math.min(this.#top, this.#limit * 2);
+  }
+
+  #shrink(): void {
+    this.#goodPages = 0;
+    this.#limit = Math.max(MIN_PAGE_SIZE, Math.floor(this.#limit / 2));
+  }
+
+  async #reconnect(options: SignalOptions): Promise<boolean> {
+    await this.#connection[Symbol.asyncDispose]();
+    this.#bytesBefore += this.#connection.bytesReceived;
+    while (this.#failures < this.#deps.limits.reconnects) {
+      const delayMs = backoffMs(this.#failures, {
+        baseMs: RECONNECT_BASE_MS,
+        maxMs: RECONNECT_MAX_MS,
+        random: this.#deps.random,
+      });
+      this.#failures += 1;
+      await this.#clock.sleep(delayMs, { signal: options.signal });
+      const dialled = await dial(this.#url, this.#deps, undefined, options);
+      if (dialled.ok) {
+        this.#connection = dialled.value;
+        return true;
+      }
+    }
+    return false;
+  }
+}
+
+function stopReason(end: SubscriptionEnd): OpenReason {
+  switch (end.reason) {
+    case "closed":
+      return closedReason(end.prefix);
+    case "notice":
+      return isRateLimit(end.message) ? "rate_limited" : "notice";
+    case "idle":
+      return "idle";
+    case "disconnected":
+      return "disconnected";
+    default:
+      return "protocol_error";
+  }
+}
+
+function closedReason(prefix: MachinePrefix | undefined): OpenReason {
+  switch (prefix) {
+    case "auth-required":
+      return "auth_required";
+    case "rate-limited":
+      return "rate_limited";
+    case "restricted":
+    case "blocked":
+    case "payment-required":
+    case "mute":
+      return "restricted";
+    default:
+      return "closed";
+  }
+}
+
+/** NOTICEs have no prefixes, but this is how relays word it. */
+function isRateLimit(message: string | undefined): boolean {
+  return /rate.?limit|slow down|too fast|too many req/i.test(message ?? "");
+}

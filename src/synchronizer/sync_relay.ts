@@ -1,0 +1,357 @@
+// One relay's archive brought as far as it goes: the ledger is read, what it lacks is walked, and
+// what was proven is written down. In: a relay, a filter, a window. Out: a report, and rows in the
+// store. Used by the stage for its turns and by the command `sync`; knows neither.
+import type { Ingest, PageResult } from "../ingest/ingest.ts";
+import { addDrops, type DropCounts } from "../ingest/drop.ts";
+import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
+import { type CoverageInterval, type CoverageWindow, uncovered } from "../model/coverage.ts";
+import { canonicalFilter, type Filter } from "../model/filter.ts";
+import { hostPortOf, networkOf, type RelayUrl } from "../model/relay_url.ts";
+import type { Dialer, DialFailure, Resolution } from "../net/dialer.ts";
+import { HostSlots } from "../net/host_slots.ts";
+import type { Signer } from "../nostr/signer.ts";
+import type { Store } from "../store/connect.ts";
+import { readCoverage, replaceCoverage } from "../store/coverage.ts";
+import { ensureRelay } from "../store/relays.ts";
+import { Capacity } from "./capacity.ts";
+import { type ClaimLimits, relayClaims } from "./claims.ts";
+import { SeenParts, splitSecond } from "./dense.ts";
+import { Ledger } from "./ledger.ts";
+import type { OpenReason } from "./reasons.ts";
+import { openSession, type RelaySession, type SessionLimits } from "./session.ts";
+import { type PageAnswer, walkHole } from "./walk.ts";
+
+/** Bounds of one relay's turn; each is a setting. */
+export interface SyncLimits extends SessionLimits, ClaimLimits {
+  /** How long a turn may take; then the next turn goes on from there. */
+  maxRelayMs: number;
+  /** The newest seconds are left alone: their events are still on the way. */
+  settleSeconds: number;
+  /** How far below new ground is asked again, for events that came a little late. */
+  overlapSeconds: number;
+  /** A gap is tried again when it is so old. */
+  gapRetrySeconds: number;
+  /** Requests of one turn that may go into seconds denser than a page. */
+  splitRequests: number;
+}
+
+/** What fits most relays. */
+export const DEFAULT_SYNC_LIMITS: Readonly<SyncLimits> = {
+  pageSize: 500,
+  idleMs: 20_000,
+  maxPayloadBytes: 4 * 1024 * 1024,
+  inboxItems: 2000,
+  inboxBytes: 8 * 1024 * 1024,
+  reconnects: 3,
+  nip11TimeoutMs: 10_000,
+  maxNip11Bytes: 128 * 1024,
+  maxRelayMs: 600_000,
+  settleSeconds: 30,
+  overlapSeconds: 300,
+  gapRetrySeconds: 86_400,
+  splitRequests: 500,
+};
+
+/** What a turn works with. */
+export interface SyncDeps {
+  store: Store;
+  ingest: Ingest;
+  dialer: Dialer;
+  signer?: Signer | undefined;
+  /** Shared by all turns of a process: one connection per host. */
+  slots?: HostSlots | undefined;
+  limits?: Partial<SyncLimits> | undefined;
+  clock?: Clock | undefined;
+  random?: (() => number) | undefined;
+}
+
+/** What is to be archived. */
+export interface SyncRequest {
+  /** Without a window; its `since`, `until` and `limit` are not looked at. */
+  filter?: Filter | undefined;
+  /** Unix seconds, inclusive; all of time unless given. */
+  since?: number | undefined;
+  /** Unix seconds, inclusive; never newer than a moment ago. */
+  until?: number | undefined;
+  /** Told after each page that was committed. Must not throw. */
+  onProgress?: ((progress: SyncProgress, page: PageResult) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** How far a turn is. */
+export interface SyncProgress {
+  received: number;
+  newEvents: number;
+  newSightings: number;
+  repeated: number;
+  dropped: DropCounts;
+  requests: number;
+  /** From the relay, frames and all. */
+  bytes: number;
+  /** The oldest second that the turn has come to, Unix seconds. */
+  reached: number | undefined;
+}
+
+/** How a turn ended. */
+export interface SyncReport extends SyncProgress {
+  url: RelayUrl;
+  relayId: number;
+  window: CoverageWindow;
+  /**
+   * `complete`: all of the window is closed; `gaps`: all but gaps; `incomplete`: some is open, see
+   * `reason`; `failed`: the relay could not be asked at all.
+   */
+  outcome: "complete" | "gaps" | "incomplete" | "failed";
+  reason?: OpenReason;
+  /** Why it could not be connected to. */
+  failure?: DialFailure;
+  /** Seconds of the window that are gaps. */
+  gaps: CoverageInterval[];
+  /** The window's ledger, oldest first. */
+  coverage: CoverageInterval[];
+  elapsedMs: number;
+}
+
+/** The ledger is written at most so often, and at the end. */
+const SAVE_EVERY_MS = 1000;
+
+/**
+ * Gives a relay its turn. What a relay does wrong is in the report; rejects for a broken store or
+ * verifier, or with `signal.reason` (what was committed and written down by then stays).
+ */
+export async function syncRelay(
+  url: RelayUrl,
+  deps: SyncDeps,
+  request: SyncRequest = {},
+): Promise<SyncReport> {
+  const turn = await Turn.begin(url, deps, request);
+  return await turn.run();
+}
+
+class Turn {
+  readonly #url: RelayUrl;
+  readonly #relayId: number;
+  readonly #deps: SyncDeps;
+  readonly #request: SyncRequest;
+  readonly #limits: SyncLimits;
+  readonly #clock: Clock;
+  readonly #filter: Filter;
+  readonly #filterKey: string;
+  readonly #window: CoverageWindow;
+  readonly #ledger: Ledger;
+  readonly #capacity = new Capacity();
+  readonly #seen = new SeenParts();
+  readonly #startedMs: number;
+  readonly #progress: SyncProgress = {
+    received: 0,
+    newEvents: 0,
+    newSightings: 0,
+    repeated: 0,
+    dropped: {},
+    requests: 0,
+    bytes: 0,
+    reached: undefined,
+  };
+  #splitRequests = 0;
+  #savedMs = -Infinity;
+  #saved: readonly CoverageInterval[];
+
+  static async begin(url: RelayUrl, deps: SyncDeps, request: SyncRequest): Promise<Turn> {
+    const { store, clock = systemClock } = deps;
+    const options = request.signal === undefined ? {} : { signal: request.signal };
+    const relayId = await ensureRelay(store, url, { at: unixSeconds(clock), ...options });
+    const key = canonicalFilter(request.filter ?? {});
+    const stored = await readCoverage(store, relayId, key, options);
+    return new Turn(url, relayId, key, stored, deps, request);
+  }
+
+  private constructor(
+    url: RelayUrl,
+    relayId: number,
+    filterKey: string,
+    stored: readonly CoverageInterval[],
+    deps: SyncDeps,
+    request: SyncRequest,
+  ) {
+    this.#url = url;
+    this.#relayId = relayId;
+    this.#filterKey = filterKey;
+    this.#deps = deps;
+    this.#request = request;
+    this.#limits = { ...DEFAULT_SYNC_LIMITS, ...deps.limits };
+    this.#clock = deps.clock ?? systemClock;
+    this.#startedMs = this.#clock.monotonicMs();
+    const { since: _since, until: _until, limit: _limit, ...filter } = request.filter ?? {};
+    this.#filter = filter;
+    const now = unixSeconds(this.#clock);
+    const newest = now - this.#limits.settleSeconds;
+    const until = Math.min(request.until ?? newest, newest);
+    this.#window = { since: Math.min(request.since ?? 0, until), until };
+    const { overlapSeconds, gapRetrySeconds } = this.#limits;
+    this.#ledger = new Ledger(stored, { now, overlapSeconds, gapRetrySeconds });
+    this.#saved = stored;
+  }
+
+  async run(): Promise<SyncReport> {
+    const holes = this.#ledger.todo(this.#window);
+    if (holes.length === 0) return this.#report(undefined, undefined);
+    const { signal } = this.#request;
+    const resolved = await this.#resolve();
+    if (!resolved.ok) return await this.#failed(holes, resolved.failure);
+    using _slot = await this.#slot(resolved.value);
+    const claims = await relayClaims(this.#url, { ...this.#deps, limits: this.#limits }, {
+      signal,
+    });
+    const opened = await openSession(this.#url, {
+      ...this.#deps,
+      limits: this.#limits,
+      claims,
+      resolution: resolved.value,
+    }, { signal });
+    if (!opened.ok) return await this.#failed(holes, opened.failure);
+    await using session = opened.value;
+    let reason: OpenReason | undefined;
+    for (const hole of holes) {
+      const end = await this.#walk(hole, session);
+      reason ??= end;
+      // Only what was dropped lies in the hole; every other reason is the relay's.
+      if (end !== undefined && end !== "all_dropped") break;
+    }
+    this.#measure(session);
+    await this.#save();
+    return this.#report(reason, undefined);
+  }
+
+  #walk(hole: CoverageWindow, session: RelaySession): Promise<OpenReason | undefined> {
+    const options = { signal: this.#request.signal };
+    const fetch = (filter: Filter): Promise<PageAnswer> => session.page(filter, options);
+    return walkHole(hole, {
+      ledger: this.#ledger,
+      capacity: this.#capacity,
+      fetch: (window) => {
+        this.#progress.reached = Math.min(this.#progress.reached ?? Infinity, window.until);
+        return fetch(within(this.#filter, window));
+      },
+      take: (page) => this.#take(page, session),
+      split: (second, known) =>
+        splitSecond(second, known, {
+          filter: this.#filter,
+          fetch,
+          take: (page) => this.#take(page, session),
+          count: (filter) => session.count(filter, options),
+          capacity: this.#capacity,
+          seen: this.#seen,
+          mayAsk: () => this.#splitRequests++ < this.#limits.splitRequests,
+          reduced: session.reduced,
+        }),
+      probeCapacity: async (size) => {
+        if (size > this.#limits.pageSize) return;
+        const page = await fetch({ ...this.#filter, limit: size });
+        const { accepted } = await this.#take(page, session);
+        if (page.end === "eose") this.#capacity.saw(accepted.length);
+      },
+      moved: () =>
+        this.#clock.monotonicMs() - this.#savedMs < SAVE_EVERY_MS
+          ? Promise.resolve()
+          : this.#save(),
+      mustStop: () =>
+        this.#clock.monotonicMs() - this.#startedMs >= this.#limits.maxRelayMs
+          ? "time_up"
+          : undefined,
+    });
+  }
+
+  async #take(page: PageAnswer, session: RelaySession): Promise<PageResult> {
+    const result = await this.#deps.ingest.page({
+      relayId: this.#relayId,
+      filter: within(this.#filter, this.#window),
+      events: page.events,
+      seenAt: unixSeconds(this.#clock),
+    }, { signal: this.#request.signal });
+    this.#seen.note(result.accepted);
+    const progress = this.#progress;
+    progress.received += result.received;
+    progress.newEvents += result.newEvents;
+    progress.newSightings += result.newSightings;
+    progress.repeated += result.repeated;
+    addDrops(progress.dropped, result.dropped);
+    this.#measure(session);
+    this.#request.onProgress?.({ ...progress, dropped: { ...progress.dropped } }, result);
+    return result;
+  }
+
+  #measure(session: RelaySession): void {
+    this.#progress.requests = session.requests;
+    this.#progress.bytes = session.bytes;
+  }
+
+  #resolve(): ReturnType<Dialer["resolve"]> {
+    const { host, port, secure } = hostPortOf(this.#url);
+    const { signal } = this.#request;
+    return this.#deps.dialer.resolve(
+      { host, port, secure, network: networkOf(this.#url) },
+      signal === undefined ? {} : { signal },
+    );
+  }
+
+  #slot(resolution: Resolution): Promise<Disposable> {
+    const { host, port } = hostPortOf(this.#url);
+    const ip = resolution.addresses[0];
+    const slots = this.#deps.slots ?? new HostSlots();
+    const { signal } = this.#request;
+    return slots.acquire(
+      { host, port, ...(ip === undefined ? {} : { ip }) },
+      signal === undefined ? {} : { signal },
+    );
+  }
+
+  async #failed(holes: readonly CoverageWindow[], failure: DialFailure): Promise<SyncReport> {
+    this.#request.signal?.throwIfAborted();
+    for (const hole of holes) this.#ledger.open(hole, "unreachable");
+    await this.#save();
+    return this.#report("unreachable", failure);
+  }
+
+  async #save(): Promise<void> {
+    this.#savedMs = this.#clock.monotonicMs();
+    const { intervals } = this.#ledger;
+    if (intervals === this.#saved) return;
+    const { signal } = this.#request;
+    const options = signal === undefined ? {} : { signal };
+    await replaceCoverage(this.#deps.store, this.#relayId, this.#filterKey, intervals, options);
+    this.#saved = intervals;
+  }
+
+  #report(reason: OpenReason | undefined, failure: DialFailure | undefined): SyncReport {
+    const { intervals } = this.#ledger;
+    const window = this.#window;
+    const coverage = intervals.filter((held) =>
+      held.until >= window.since && held.since <= window.until
+    );
+    return {
+      ...this.#progress,
+      url: this.#url,
+      relayId: this.#relayId,
+      window,
+      outcome: failure !== undefined ? "failed" : outcomeOf(intervals, window),
+      ...(reason === undefined ? {} : { reason }),
+      ...(failure === undefined ? {} : { failure }),
+      gaps: coverage.filter((held) => held.state === "gap"),
+      coverage,
+      elapsedMs: this.#clock.monotonicMs() - this.#startedMs,
+    };
+  }
+}
+
+function outcomeOf(
+  intervals: readonly CoverageInterval[],
+  window: CoverageWindow,
+): SyncReport["outcome"] {
+  if (uncovered(intervals, window).length === 0) return "complete";
+  return uncovered(intervals, window, ["closed", "gap"]).length === 0 ? "gaps" : "incomplete";
+}
+
+/** The filter in this window; `since: 0` is left out, for relays that take it for nonsense. */
+function within(filter: Filter, { since, until }: CoverageWindow): Filter {
+  return since === 0 ? { ...filter, until } : { ...filter, since, until };
+}
