@@ -1,0 +1,232 @@
+// The routes of the HTTP front door and the bounds around them (server.ts listens).
+// In: a Request. Out: a Response. Never throws to the server: what goes wrong inside is logged, and
+// the client reads that something did.
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { askProblem, type Problem, problemResponse } from "./problem.ts";
+import { unreadyReasons } from "./readiness.ts";
+import type { ApiConfig } from "../config/api.ts";
+import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
+import type { CycleStatus } from "../lib/cycle.ts";
+import { deadline, withSignal } from "../lib/deadline.ts";
+import { logger } from "../lib/log.ts";
+import { errorText } from "../lib/text.ts";
+import { CATALOGUE } from "../queries/catalogue.ts";
+import { paramInfo } from "../queries/params.ts";
+import { PAGING_PARAMS, type Query } from "../queries/query.ts";
+import type { Store } from "../store/connect.ts";
+
+/** Who answers. */
+export interface ApiIdentity {
+  name: string;
+  version: string;
+  npub: string;
+}
+
+/** What the API counts beyond its answers. */
+export interface ApiMetrics {
+  /** One request, answered. `route` is a pattern of ours, never a stranger's path. */
+  request(route: string, status: number, elapsedMs: number): void;
+}
+
+/** What the API is given. */
+export interface ApiDeps {
+  config: ApiConfig;
+  store: Store;
+  identity: ApiIdentity;
+  /** How each stage of this process fares now. */
+  stages: () => readonly CycleStatus[];
+  /** Prometheus text. */
+  metricsText: () => Promise<string>;
+  metrics?: ApiMetrics;
+  catalogue?: readonly Query[];
+  clock?: Clock;
+}
+
+/** How long /ready waits for the database. */
+const PING_TIMEOUT_MS = 5_000;
+const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
+
+type Handler = (request: Request, signal: AbortSignal) => Promise<Response> | Response;
+
+/** The routes; `draining` ends the work of requests that are still under way. */
+export function createApp(deps: ApiDeps, draining: AbortSignal): Hono {
+  const { config, identity, metrics, clock = systemClock, catalogue = CATALOGUE } = deps;
+  const log = logger("api");
+  const app = new Hono();
+  const ready = readiness(deps, clock);
+
+  /** One route: bounded in time, its end counted and its failure hidden. */
+  function route(path: string, handler: Handler): void {
+    app.get(path, async (context: Context): Promise<Response> => {
+      const startedMs = clock.monotonicMs();
+      const request = context.req.raw;
+      // Not the request's own signal: Deno aborts it after every answer, and warns of that.
+      using limit = deadline(config.requestTimeoutMs, { signal: draining });
+      let response: Response;
+      try {
+        // Whatever the handler waits for, its client is answered in time.
+        response = await withSignal(settled(handler, request, limit.signal), limit.signal);
+      } catch (error) {
+        response = problemResponse(
+          limit.signal.aborted ? INTERRUPTED : unexpected(log, path, error),
+        );
+      }
+      metrics?.request(path, response.status, clock.monotonicMs() - startedMs);
+      return response;
+    });
+    app.all(path, () => {
+      const response = problemResponse(WRONG_METHOD);
+      response.headers.set("allow", "GET, HEAD");
+      return response;
+    });
+  }
+
+  app.use(bounds(config));
+  route(
+    "/",
+    () => json({ ...identity, stages: deps.stages().map(withoutError), questions: "/v1" }),
+  );
+  route("/health", () => json({ live: true }));
+  route("/ready", async (_request, signal) => {
+    const reasons = await ready(signal);
+    return json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
+  });
+  route(
+    "/metrics",
+    async () =>
+      new Response(await deps.metricsText(), { headers: { "content-type": PROMETHEUS_TEXT } }),
+  );
+  route("/v1", () => json({ questions: catalogue.map(describe) }));
+  let underWay = 0;
+  for (const query of catalogue) {
+    route(`/v1/${query.name}`, async (request, signal) => {
+      if (underWay >= config.maxConcurrent) return problemResponse(BUSY);
+      underWay += 1;
+      try {
+        return await answer(query, request, signal, deps);
+      } finally {
+        underWay -= 1;
+      }
+    });
+  }
+  app.notFound(() => problemResponse({ status: 404, title: "There is nothing here" }));
+  app.onError((error) => problemResponse(unexpected(log, "unknown", error)));
+  return app;
+}
+
+const WRONG_METHOD: Problem = {
+  status: 405,
+  title: "Only GET and HEAD are answered",
+};
+const BUSY: Problem = {
+  status: 503,
+  title: "Too many questions at once",
+  retryAfterSeconds: 1,
+};
+const INTERRUPTED: Problem = {
+  status: 503,
+  title: "The request took too long or the server is stopping",
+  retryAfterSeconds: 5,
+};
+
+async function answer(
+  query: Query,
+  request: Request,
+  signal: AbortSignal,
+  deps: ApiDeps,
+): Promise<Response> {
+  const { maxRows, maxBytes, requestTimeoutMs } = deps.config;
+  const url = new URL(request.url);
+  const given: Record<string, string | string[]> = {};
+  for (const name of new Set(url.searchParams.keys())) {
+    const values = url.searchParams.getAll(name);
+    given[name] = values.length === 1 ? values[0] ?? "" : values;
+  }
+  const page = await query.ask(deps.store, given, {
+    maxRows,
+    maxBytes,
+    timeoutMs: requestTimeoutMs,
+    signal,
+  });
+  if (!page.ok) return problemResponse(askProblem(page.failure));
+  const { rows, next } = page.value;
+  const response = json({ rows, ...(next === undefined ? {} : { next }) });
+  if (next !== undefined) {
+    url.searchParams.set("cursor", next);
+    response.headers.set("link", `<${url.pathname}${url.search}>; rel="next"`);
+  }
+  return response;
+}
+
+/** A handler's answer as a promise, also where it throws before it returns one. */
+async function settled(
+  handler: Handler,
+  request: Request,
+  signal: AbortSignal,
+): Promise<Response> {
+  return await handler(request, signal);
+}
+
+/** Reasons against being ready; requests at the same time share one look at the database. */
+function readiness(deps: ApiDeps, clock: Clock): (signal: AbortSignal) => Promise<string[]> {
+  let ping: Promise<boolean> | undefined;
+  return async () => {
+    ping ??= deps.store.ping({ timeoutMs: PING_TIMEOUT_MS }).finally(() => ping = undefined);
+    const databaseUp = await ping;
+    const state = { databaseUp, stages: deps.stages(), nowSeconds: unixSeconds(clock) };
+    return unreadyReasons(state, deps.config);
+  };
+}
+
+/** Refuses what is too large before anything reads it. */
+function bounds(config: ApiConfig): MiddlewareHandler {
+  return async (context, next): Promise<Response | void> => {
+    const { url, headers } = context.req.raw;
+    if (url.length > config.maxUrlChars) {
+      return problemResponse({ status: 414, title: "The URL is too long" });
+    }
+    let bytes = 0;
+    for (const [name, value] of headers) bytes += name.length + value.length;
+    if (bytes > config.maxHeaderBytes) {
+      return problemResponse({ status: 431, title: "The headers are too large" });
+    }
+    await next();
+  };
+}
+
+function describe(query: Query): Record<string, unknown> {
+  const { name, summary, cost, params, example } = query;
+  const fields = Object.entries({ ...params.shape, ...PAGING_PARAMS.shape });
+  return {
+    name,
+    summary,
+    cost,
+    path: `/v1/${name}`,
+    params: Object.fromEntries(fields.map(([field, schema]) => [field, {
+      ...paramInfo(schema),
+      required: !schema.safeParse(undefined).success,
+    }])),
+    example: `/v1/${name}?${new URLSearchParams(example)}`,
+  };
+}
+
+/** An error's text may name hosts and files; it stands in the log and in `bigbrotr status`. */
+function withoutError({ lastError: _lastError, ...status }: CycleStatus): CycleStatus {
+  return status;
+}
+
+function json(value: unknown, status = 200): Response {
+  return new Response(`${JSON.stringify(value)}\n`, {
+    status,
+    headers: {
+      "content-type": "application/json",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+    },
+  });
+}
+
+function unexpected(log: ReturnType<typeof logger>, path: string, error: unknown): Problem {
+  log.error("cannot answer {path}: {error}", { path, error: errorText(error, 500) });
+  return { status: 500, title: "Something went wrong here" };
+}
