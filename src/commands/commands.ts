@@ -2,11 +2,13 @@
  * The commands of the command line, in the order of its help. A new command is one file in this
  * folder and one line here.
  */
+import { checkCommand } from "./check.ts";
 import type { CommandSpec } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { keygenCommand } from "./keygen.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
+  checkCommand,
   keygenCommand,
   configCommand,
 ];

@@ -1,0 +1,26 @@
+// Fetches the relay's information document. What it says is a claim; that it is absent is no "no".
+import type { Check } from "../../model/check.ts";
+import { fetchNip11 } from "../../nostr/nip11.ts";
+import { checkFailure, type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
+
+/** `nip11`: a GET of the relay's own URL, after the socket was closed. */
+export const nip11Check: CheckPart = {
+  name: "nip11",
+  needs: "apart",
+  appliesTo: () => true,
+  run,
+};
+
+async function run(session: CheckSession): Promise<Partial<Check>> {
+  const { url, dialer, settings, signal } = session;
+  const answer = await fetchNip11(url, {
+    dialer,
+    timeoutMs: timeoutOf(session, "nip11"),
+    maxBytes: settings.maxNip11Bytes,
+    signal,
+  });
+  signal.throwIfAborted();
+  if (!answer.ok) return { nip11: checkFailure(answer.failure) };
+  const { document, elapsedMs } = answer.value;
+  return { nip11: { ok: true, nip11Ms: wholeMs(elapsedMs), document } };
+}

@@ -1,0 +1,48 @@
+// Opens the relay's WebSocket, each phase timed apart. The connection it leaves in the session is
+// the only one that the parts after it use.
+import type { Check, CheckFailure, OpenSuccess } from "../../model/check.ts";
+import type { DialFacts, DialFailure } from "../../net/dialer.ts";
+import { connectRelay } from "../../nostr/relay_connection.ts";
+import { checkFailure, type CheckPart, type CheckSession, wholeMs } from "../session.ts";
+
+/** `open`: the dial, from resolution to upgrade. */
+export const openCheck: CheckPart = {
+  name: "open",
+  needs: "dial",
+  appliesTo: () => true,
+  run,
+};
+
+async function run(session: CheckSession): Promise<Partial<Check>> {
+  const { url, dialer, settings, signal, resolution } = session;
+  const timeoutMs = settings.timeoutsMs.open;
+  const opened = await connectRelay(url, {
+    dialer,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    maxPayloadBytes: settings.maxPayloadBytes,
+    signal,
+    ...(resolution === undefined ? {} : { resolution }),
+  });
+  if (!opened.ok) {
+    signal.throwIfAborted();
+    return { open: openFailure(opened.failure) };
+  }
+  session.connection = opened.value;
+  return { open: openSuccess(opened.value.facts) };
+}
+
+/** A failed dial as the check keeps it. */
+export function openFailure(failure: DialFailure): CheckFailure {
+  const { reason, phase, detail, elapsedMs, httpStatus } = failure;
+  return checkFailure({ reason, phase, detail, elapsedMs, httpStatus });
+}
+
+function openSuccess(facts: DialFacts): OpenSuccess {
+  const success: OpenSuccess = { ok: true, openMs: wholeMs(facts.openMs) };
+  for (const phase of ["dnsMs", "proxyMs", "tcpMs", "tlsMs", "upgradeMs"] as const) {
+    const ms = facts[phase];
+    if (ms !== undefined) success[phase] = Math.round(ms);
+  }
+  if (facts.ip !== undefined) success.ip = facts.ip;
+  return success;
+}

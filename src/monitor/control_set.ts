@@ -1,0 +1,80 @@
+// Whose fault is it? Before failures are believed, we are checked ourselves: against relays that
+// were good until now, and against some that proved life a short while ago.
+// In: how the checks of a cycle went, per network. Out: a verdict. Opens no connection of its own.
+import type { RelayState } from "../model/check.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
+
+/** When failures are taken for our own. */
+export interface ControlConfig {
+  /** Fewer known-good relays than this prove nothing against us. */
+  minimum: number;
+  /** Our fault, when a larger share of the known-good ones fails. */
+  maxFailedShare: number;
+}
+
+/** True for a relay whose failure would surprise. */
+export function isKnownGood(before: { state: RelayState; failures: number }): boolean {
+  return before.state === "online" && before.failures === 0;
+}
+
+/** Counts how the known-good relays of one network fared in one cycle. */
+export class ControlSet {
+  readonly #config: ControlConfig;
+  #alive = 0;
+  #failed = 0;
+
+  constructor(config: ControlConfig) {
+    this.#config = config;
+  }
+
+  /** One known-good relay was checked. */
+  add(alive: boolean): void {
+    if (alive) this.#alive += 1;
+    else this.#failed += 1;
+  }
+
+  /** True when most failed, however few they are: time to ask further relays. */
+  get suspicious(): boolean {
+    const total = this.#alive + this.#failed;
+    return this.#failed > 0 && this.#failed > total * this.#config.maxFailedShare;
+  }
+
+  /** True when so many failed that the fault is ours. */
+  get ownOutage(): boolean {
+    return this.suspicious && this.#alive + this.#failed >= this.#config.minimum;
+  }
+
+  /** For the log. */
+  toString(): string {
+    return `${this.#failed} of ${this.#alive + this.#failed} known-good relays failed`;
+  }
+}
+
+/** The relays that proved life last, one per host, newest last; bounded. */
+export class RecentlyAlive {
+  readonly #capacity: number;
+  readonly #urls = new Map<string, RelayUrl>();
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  add(host: string, url: RelayUrl): void {
+    this.#urls.delete(host);
+    this.#urls.set(host, url);
+    for (const oldest of this.#urls.keys()) {
+      if (this.#urls.size <= this.#capacity) return;
+      this.#urls.delete(oldest);
+    }
+  }
+
+  /** Forgets a host that failed, so that it vouches for nobody. */
+  delete(host: string): void {
+    this.#urls.delete(host);
+  }
+
+  /** The newest ones, at most `count`. */
+  newest(count: number): RelayUrl[] {
+    return [...this.#urls.values()].slice(-count).reverse();
+  }
+}
