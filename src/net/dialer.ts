@@ -4,9 +4,12 @@
  * a failure with phase and reason. One deadline covers a whole dial, and no socket outlives a
  * failure. Addresses are judged after resolution and the judged address is the one dialled; names
  * of proxied networks go to the proxy and never to a resolver. Knows no Nostr message.
+ *
+ * Measured over loopback, two shared cores, relay in another process: 1,700 to 2,300 dials a second
+ * with ws (one at a time or 20 at once alike), 250 to 640 with wss (1.1 ms of our CPU each).
  */
 import { isIP, type Socket } from "node:net";
-import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
+import { createSecureContext, type SecureContext } from "node:tls";
 // @ts-types="@types/ws"
 import type { WebSocket } from "ws";
 import { deadline, withSignal } from "../lib/deadline.ts";
@@ -45,7 +48,10 @@ export interface DialerOptions {
   resolve?: Resolver;
   /** Names us and a contact to every host dialled. */
   userAgent: string;
-  /** PEM of a further root to trust, beside Mozilla's. */
+  /**
+   * PEM of a root to trust instead of Mozilla's, for private networks and tests. Instead, because
+   * Deno reads a given list anew for every session: with Mozilla's in it that is 10 ms a dial.
+   */
   ca?: string;
 }
 
@@ -173,7 +179,7 @@ class SocketDialer implements Dialer {
     this.#resolver = options.resolve ?? systemResolver;
     this.#secureContext = options.ca === undefined
       ? undefined
-      : createSecureContext({ ca: [...rootCertificates, options.ca] });
+      : createSecureContext({ ca: options.ca });
   }
 
   reaches(network: Network): boolean {
@@ -405,7 +411,7 @@ async function connectToProxy(
   let addresses: readonly string[] = [proxy.host];
   if (isIP(proxy.host) === 0) {
     try {
-      addresses = await withSignal(systemResolver(proxy.host), signal);
+      addresses = await systemResolver(proxy.host, { signal });
     } catch (error) {
       if (signal.aborted) return fail(trouble("proxy", "timeout", "the proxy's name: no answer"));
       return fail(trouble("proxy", "proxy_failed", error));
