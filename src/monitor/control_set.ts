@@ -2,7 +2,7 @@
 // were good until now, and against some that proved life a short while ago.
 // In: how the checks of a cycle went, per network. Out: a verdict. Opens no connection of its own.
 import type { RelayState } from "../model/check.ts";
-import type { RelayUrl } from "../model/relay_url.ts";
+import { hostPortOf, type RelayUrl } from "../model/relay_url.ts";
 
 /** When failures are taken for our own. */
 export interface ControlConfig {
@@ -50,7 +50,7 @@ export class ControlSet {
   }
 }
 
-/** The relays that proved life last, one per host, newest last; bounded. */
+/** The relays that proved life last, one per host and port, newest last; bounded. */
 export class RecentlyAlive {
   readonly #capacity: number;
   readonly #urls = new Map<string, RelayUrl>();
@@ -59,22 +59,28 @@ export class RecentlyAlive {
     this.#capacity = capacity;
   }
 
-  add(host: string, url: RelayUrl): void {
-    this.#urls.delete(host);
-    this.#urls.set(host, url);
+  add(url: RelayUrl): void {
+    const key = hostKey(url);
+    this.#urls.delete(key);
+    this.#urls.set(key, url);
     for (const oldest of this.#urls.keys()) {
       if (this.#urls.size <= this.#capacity) return;
       this.#urls.delete(oldest);
     }
   }
 
-  /** Forgets a host that failed, so that it vouches for nobody. */
-  delete(host: string): void {
-    this.#urls.delete(host);
+  /** Forgets the host of one that failed, so that it vouches for nobody. */
+  delete(url: RelayUrl): void {
+    this.#urls.delete(hostKey(url));
   }
 
   /** The newest ones, at most `count`. */
   newest(count: number): RelayUrl[] {
     return [...this.#urls.values()].slice(-count).reverse();
   }
+}
+
+function hostKey(url: RelayUrl): string {
+  const { host, port } = hostPortOf(url);
+  return `${host} ${port}`;
 }

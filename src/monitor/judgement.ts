@@ -4,7 +4,7 @@
 import { logger } from "../lib/log.ts";
 import { type Check, isOnline } from "../model/check.ts";
 import type { Network } from "../model/network.ts";
-import { hostPortOf, type RelayUrl } from "../model/relay_url.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
 import type { CheckClaim } from "../store/relay_checks.ts";
 import { type ControlConfig, ControlSet, isKnownGood, type RecentlyAlive } from "./control_set.ts";
 
@@ -51,13 +51,12 @@ export class Judgement {
   add(finished: Finished): Finished | undefined {
     const { claim, check } = finished;
     const alive = isOnline(check);
-    const { host } = hostPortOf(claim.url);
     if (isKnownGood(claim)) this.#control.add(alive);
     if (alive) {
-      this.#deps.alive.add(host, claim.url);
+      this.#deps.alive.add(claim.url);
       return finished;
     }
-    this.#deps.alive.delete(host);
+    this.#deps.alive.delete(claim.url);
     if (this.#held.length === 0) this.#heldSinceMs = this.#deps.nowMs();
     this.#held.push(finished);
     return undefined;
@@ -95,7 +94,7 @@ export class Judgement {
     for (const [index, opened] of answers.entries()) {
       control.add(opened);
       const url = witnesses[index];
-      if (!opened && url !== undefined) this.#deps.alive.delete(hostPortOf(url).host);
+      if (!opened && url !== undefined) this.#deps.alive.delete(url);
     }
   }
 }

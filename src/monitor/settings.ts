@@ -7,6 +7,9 @@ import type { CheckSettings } from "./session.ts";
 /** The sections that say how relays are checked. */
 export type CheckSections = Pick<Config, "monitor" | "limits" | "networks">;
 
+/** A check asks for nothing, so it takes less at a time than an archive does. */
+const MAX_FRAME_BYTES = 1024 * 1024;
+
 /** The settings of a check. The stage tries once, because it comes back; a person won't. */
 export function checkSettings({ monitor, limits }: CheckSections, retries = 0): CheckSettings {
   const { checks, timeouts } = monitor;
@@ -21,7 +24,7 @@ export function checkSettings({ monitor, limits }: CheckSections, retries = 0): 
     },
     retries,
     retryBaseMs: 1_000,
-    maxPayloadBytes: limits.maxFrameBytes,
+    maxPayloadBytes: Math.min(limits.maxFrameBytes, MAX_FRAME_BYTES),
     maxNip11Bytes: monitor.maxNip11Bytes,
   };
 }

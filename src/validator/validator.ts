@@ -49,6 +49,8 @@ interface Tried extends ClaimedCandidate {
 const LEASE_SECONDS = 15 * 60;
 const WRITE_BATCH = 100;
 const WRITE_EVERY_MS = 2_000;
+/** A proof asks for nothing, so it takes less at a time than an archive does. */
+const MAX_FRAME_BYTES = 1024 * 1024;
 /** Our configuration or our proxy: the candidate was never asked. */
 const OUR_FAULT: ReadonlySet<string> = new Set(["network_disabled", "proxy_failed"]);
 
@@ -156,7 +158,7 @@ class Lane {
     return await proveNostr(url, {
       dialer,
       readTimeoutMs: config.validator.readTimeoutMs,
-      maxPayloadBytes: config.limits.maxFrameBytes,
+      maxPayloadBytes: Math.min(config.limits.maxFrameBytes, MAX_FRAME_BYTES),
       resolution: held.resolution,
       signal,
     });

@@ -40,14 +40,14 @@ Deno.test("the last proofs of life are kept, one per host, and forgotten with th
   };
   const alive = new RecentlyAlive(3);
   for (const host of ["a", "b", "c", "a", "d"]) {
-    alive.add(host, url(`wss://${host}.example.com`));
+    alive.add(url(`wss://${host}.example.com`));
   }
   assert.deepEqual(alive.newest(10), [
     "wss://d.example.com/",
     "wss://a.example.com/",
     "wss://c.example.com/",
   ]);
-  alive.delete("a");
+  alive.delete(url("wss://a.example.com/path"));
   assert.deepEqual(alive.newest(1), ["wss://d.example.com/"]);
   assert.equal(alive.newest(10).length, 2);
 });
