@@ -1,0 +1,487 @@
+import assert from "node:assert/strict";
+import { nip77 } from "nostr-tools";
+import { localSigner } from "../../src/nostr/signer.ts";
+import type { SubscriptionEnd } from "../../src/nostr/relay_connection.ts";
+import { systemClock } from "../../src/lib/clock.ts";
+import { connectRelay } from "../../src/nostr/relay_connection.ts";
+import {
+  authThenRestricted,
+  authWall,
+  blocksNegentropy,
+  cap,
+  closedWith,
+  disconnectsAfter,
+  disconnectsIn,
+  drips,
+  earlyEose,
+  eoseWithoutId,
+  finishHint,
+  floods,
+  http429,
+  ignoresNegentropy,
+  junkText,
+  maxSubscriptions,
+  noEose,
+  noOk,
+  noticeInsteadOfClosed,
+  okFalse,
+  oversizedFrame,
+  refuses,
+  silent,
+  stallsAfter,
+  startHostileRelay,
+  supportsCount,
+  supportsNegentropy,
+} from "../relay/mod.ts";
+import { startTcpProxy } from "../relay/tcp_proxy.ts";
+import { generateEvents, makeAuthor, REGULAR_KINDS, signEvent } from "../support/events.ts";
+import { connected, LONG_MS, loopbackDialer, SHORT_MS, urlAt } from "./loopback.ts";
+
+const events = generateEvents(30, { kinds: REGULAR_KINDS });
+const signer = localSigner(makeAuthor(9, 9).secretKey);
+
+function note(content: string): ReturnType<typeof signEvent> {
+  return signEvent(makeAuthor(9, 1), { kind: 1, created_at: 1_700_000_000, tags: [], content });
+}
+
+/** What a request for everything ends with. */
+async function endOf(
+  behaviour: Parameters<typeof startHostileRelay>[0],
+  idleMs = LONG_MS,
+): Promise<SubscriptionEnd & { events: number }> {
+  await using relay = await startHostileRelay({ events, ...behaviour });
+  await using connection = await connected(relay.url, { noticeGraceMs: SHORT_MS });
+  const page = await connection.request({}, { idleMs });
+  assert.equal(page.eose, page.end.reason === "eose");
+  return { ...page.end, events: page.events.length };
+}
+
+Deno.test("a dial that fails is a value", async () => {
+  await using refusing = await startHostileRelay({ behaviours: [refuses()] });
+  await using limiting = await startHostileRelay({ behaviours: [http429()] });
+  const dialer = loopbackDialer();
+  const refused = await connectRelay(refusing.url, { dialer });
+  assert.ok(!refused.ok && refused.failure.reason === "refused");
+  const limited = await connectRelay(limiting.url, { dialer });
+  assert.ok(!limited.ok && limited.failure.httpStatus === 429);
+});
+
+Deno.test("a page brings the stored events, ends at EOSE and is closed at the relay", async () => {
+  await using relay = await startHostileRelay({ events });
+  await using connection = await connected(relay.url);
+  const page = await connection.request({ kinds: [1], limit: 5 }, { idleMs: LONG_MS });
+  const expected = relay.events.query([{ kinds: [1], limit: 5 }]).events;
+  assert.deepEqual(page.events, expected);
+  assert.deepEqual(page.end, { reason: "eose" });
+  assert.ok(page.eose);
+  assert.ok(page.bytes > 0 && page.bytes < connection.bytesReceived);
+  assert.ok((page.firstMs ?? Infinity) <= page.elapsedMs);
+  await relay.seen.until((seen) => seen.closes.length === 1);
+  assert.equal(relay.seen.closes[0]?.subscriptionId, relay.seen.reqs[0]?.subscriptionId);
+});
+
+Deno.test("pages take turns under few ids, none of them twice in a row", async () => {
+  await using relay = await startHostileRelay({ events });
+  await using connection = await connected(relay.url);
+  for (let i = 0; i < 6; i++) await connection.request({ limit: 1 }, { idleMs: LONG_MS });
+  const ids = relay.seen.reqs.map((req) => req.subscriptionId);
+  assert.equal(new Set(ids).size, 2);
+  ids.forEach((id, i) => assert.notEqual(id, ids[i + 1]));
+});
+
+Deno.test("an id whose page ended without the relay's last word is never used again", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [silent()] });
+  await using connection = await connected(relay.url);
+  for (let i = 0; i < 4; i++) await connection.request({}, { idleMs: 30 });
+  const ids = relay.seen.reqs.map((req) => req.subscriptionId);
+  assert.equal(new Set(ids).size, 4);
+});
+
+Deno.test("silence ends a page as idle, with what came before", async () => {
+  assert.deepEqual(await endOf({ behaviours: [silent()] }, SHORT_MS), {
+    reason: "idle",
+    events: 0,
+  });
+  assert.deepEqual(await endOf({ behaviours: [stallsAfter(3)] }, SHORT_MS), {
+    reason: "idle",
+    events: 3,
+  });
+  assert.deepEqual(await endOf({ behaviours: [noEose()] }, SHORT_MS), {
+    reason: "idle",
+    events: 30,
+  });
+});
+
+Deno.test("the idle time counts from the last event, not from the start", async () => {
+  // 30 events at 20 ms take twice as long as the silence that is allowed.
+  const end = await endOf({ behaviours: [drips(20)] }, 300);
+  assert.deepEqual(end, { reason: "eose", events: 30 });
+});
+
+Deno.test("an early EOSE ends the page there, and what comes behind it is late", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [earlyEose(4)] });
+  await using connection = await connected(relay.url);
+  const page = await connection.request({}, { idleMs: LONG_MS });
+  assert.equal(page.events.length, 4);
+  assert.ok(page.eose);
+  // The next page is asked for under another id and sees none of the first one's events.
+  relay.behave();
+  const next = await connection.request({ ids: [] }, { idleMs: LONG_MS });
+  assert.deepEqual(next.events, []);
+  assert.ok(connection.lateFrames > 0);
+});
+
+Deno.test("an EOSE without an id ends the one page that waits", async () => {
+  const end = await endOf({ behaviours: [eoseWithoutId()] });
+  assert.deepEqual(end, { reason: "eose", events: 30 });
+});
+
+Deno.test("an EOSE without an id is nobody's where two wait", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [eoseWithoutId()] });
+  await using connection = await connected(relay.url);
+  const pages = await Promise.all([1, 2].map(() => connection.request({}, { idleMs: SHORT_MS })));
+  // The first to be given up leaves the other alone, and its EOSE has passed by then.
+  assert.deepEqual(pages.map((page) => page.end.reason), ["idle", "idle"]);
+});
+
+Deno.test("NIP-67's word on completeness comes with the end", async () => {
+  const whole = await endOf({ behaviours: [finishHint()] });
+  assert.deepEqual(whole, { reason: "eose", hint: "finish", events: 30 });
+  const part = await endOf({ behaviours: [cap(10), finishHint()] });
+  assert.deepEqual(part, { reason: "eose", hint: "more", events: 10 });
+});
+
+Deno.test("CLOSED ends a page with its prefix and words, and is not answered with CLOSE", async () => {
+  for (
+    const prefix of ["auth-required", "restricted", "rate-limited", "blocked", "invalid", "error"]
+  ) {
+    const end = await endOf({ behaviours: [closedWith(prefix, "go away")] });
+    assert.deepEqual(end, {
+      reason: "closed",
+      prefix,
+      message: `${prefix}: go away`,
+      events: 0,
+    });
+  }
+  await using relay = await startHostileRelay({ events, behaviours: [closedWith("", "no")] });
+  await using connection = await connected(relay.url);
+  const page = await connection.request({}, { idleMs: LONG_MS });
+  assert.deepEqual(page.end, { reason: "closed", message: "no" });
+  relay.behave();
+  await connection.request({ limit: 1 }, { idleMs: LONG_MS });
+  await relay.seen.until((seen) => seen.closes.length > 0);
+  assert.equal(relay.seen.closes.length, 1);
+});
+
+Deno.test("a NOTICE and then silence is a refusal in the relay's words", async () => {
+  const end = await endOf({
+    behaviours: [noticeInsteadOfClosed("could not\nparse: subscription")],
+  });
+  assert.deepEqual(end, {
+    reason: "notice",
+    message: "could not\\nparse: subscription",
+    events: 0,
+  });
+});
+
+Deno.test("a NOTICE and then a disconnect is a refusal too", async () => {
+  const refuse = {
+    name: "noticeThenDisconnect",
+    answer: () => [
+      { do: "frame" as const, frame: '["NOTICE","you are banned"]' },
+      { do: "disconnect" as const, code: 1008 },
+    ],
+  };
+  const end = await endOf({ behaviours: [refuse] });
+  assert.deepEqual(end, {
+    reason: "notice",
+    message: "you are banned",
+    closeCode: 1008,
+    events: 0,
+  });
+});
+
+Deno.test("a NOTICE that is followed by the answer refuses nothing", async () => {
+  const welcome = {
+    name: "welcome",
+    answer: (steps: Iterable<never>) => [
+      { do: "frame" as const, frame: '["NOTICE","error: just kidding"]' },
+      ...steps,
+    ],
+  };
+  await using relay = await startHostileRelay({ events, behaviours: [welcome] });
+  await using connection = await connected(relay.url);
+  const page = await connection.request({}, { idleMs: LONG_MS });
+  assert.deepEqual(page.end, { reason: "eose" });
+  assert.deepEqual(connection.notices, ["error: just kidding"]);
+});
+
+Deno.test("a disconnect in mid-page keeps the events and gives the close code", async () => {
+  const abrupt = await endOf({ behaviours: [disconnectsAfter(3)] });
+  assert.deepEqual(abrupt, { reason: "disconnected", closeCode: 1006, events: 3 });
+  const stated = await endOf({ behaviours: [disconnectsAfter(3, { code: 1001 })] });
+  assert.deepEqual(stated, { reason: "disconnected", closeCode: 1001, events: 3 });
+});
+
+Deno.test("whatever is asked of a connection that is over ends at once", async () => {
+  await using relay = await startHostileRelay({ behaviours: [disconnectsIn("open")] });
+  await using connection = await connected(relay.url);
+  assert.equal((await connection.closed).code, 1006);
+  assert.equal(connection.isOpen, false);
+  const idleMs = LONG_MS;
+  const page = await connection.request({}, { idleMs });
+  assert.equal(page.end.reason, "disconnected");
+  assert.equal((await connection.count({}, { idleMs })).ok, false);
+  const published = await connection.publish(note("x"), { timeoutMs: LONG_MS });
+  assert.ok(!published.ok && published.reason === "disconnected");
+  const login = await connection.authenticate(signer, { timeoutMs: LONG_MS });
+  assert.ok(!login.ok && login.reason === "no_challenge");
+  const session = connection.openNegentropy({}, { idleMs });
+  assert.equal((await session.exchange("61")).ok, false);
+  for await (const _ of connection.subscribe([{}], { idleMs })) assert.fail("nothing can come");
+});
+
+Deno.test("a relay that sends more than the limit is stopped, and what it still sends is late", async () => {
+  await using relay = await startHostileRelay({
+    behaviours: [floods({ bytes: 300, count: 5_000 })],
+  });
+  await using connection = await connected(relay.url);
+  const page = await connection.request({ limit: 50 }, { idleMs: LONG_MS });
+  assert.deepEqual(page.end, { reason: "limit" });
+  assert.equal(page.events.length, 50);
+  const bytes = await connection.request({}, { idleMs: LONG_MS, maxBytes: 10_000 });
+  assert.equal(bytes.end.reason, "limit");
+  assert.ok(bytes.bytes <= 10_000);
+  await relay.seen.until((seen) => seen.closes.length === 2);
+});
+
+Deno.test("junk between the events is counted and costs none of them", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [junkText()] });
+  await using connection = await connected(relay.url);
+  const page = await connection.request({}, { idleMs: LONG_MS });
+  assert.equal(page.end.reason, "eose");
+  // Two are EVENT frames without an event: passed on, since they count towards a full page.
+  assert.equal(page.events.length, 32);
+  assert.equal(page.invalidFrames, connection.invalidFrames);
+  assert.equal(page.invalidFrames, 12);
+  assert.equal(connection.lateFrames, 1);
+});
+
+Deno.test("a frame over the size ends the connection as a breach of protocol", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [oversizedFrame(200_000)] });
+  await using connection = await connected(relay.url, { maxPayloadBytes: 100_000 });
+  const page = await connection.request({}, { idleMs: LONG_MS });
+  assert.equal(page.end.reason, "protocol_error");
+  assert.equal(page.end.closeCode, 1006);
+  await connection.closed;
+});
+
+Deno.test("an abort ends the page at once and tells the relay", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [stallsAfter(2)] });
+  await using connection = await connected(relay.url);
+  const abort = new AbortController();
+  const asked = connection.request({}, { idleMs: LONG_MS, signal: abort.signal });
+  await relay.seen.until((seen) => seen.reqs.length === 1);
+  abort.abort();
+  assert.equal((await asked).end.reason, "aborted");
+  await relay.seen.until((seen) => seen.closes.length === 1);
+  const late = await connection.request({}, { idleMs: LONG_MS, signal: abort.signal });
+  assert.equal(late.end.reason, "aborted");
+  assert.equal(relay.seen.reqs.length, 1);
+});
+
+Deno.test("a log-in wall is climbed once with a signer and reported without one", async () => {
+  for (const challenge of ["connect", "refusal"] as const) {
+    await using relay = await startHostileRelay({ events, behaviours: [authWall({ challenge })] });
+    await using connection = await connected(relay.url);
+    const walled = await connection.request({}, { idleMs: LONG_MS });
+    assert.equal(walled.end.prefix, "auth-required");
+    const page = await connection.request({}, { idleMs: LONG_MS, signer });
+    assert.equal(page.end.reason, "eose");
+    assert.equal(page.events.length, 30);
+    assert.ok(page.login?.ok);
+    assert.equal(relay.seen.auths.length, 1);
+    assert.deepEqual(relay.seen.auths[0]?.tags, [
+      ["relay", relay.url],
+      ["challenge", connection.challenge],
+    ]);
+  }
+});
+
+Deno.test("a relay that takes the log-in and stays shut is asked no third time", async () => {
+  await using relay = await startHostileRelay({ behaviours: [authThenRestricted()] });
+  await using connection = await connected(relay.url);
+  const page = await connection.request({}, { idleMs: LONG_MS, signer });
+  assert.equal(page.end.prefix, "restricted");
+  assert.ok(page.login?.ok);
+  assert.equal(relay.seen.reqs.length, 2);
+});
+
+Deno.test("two requests at one wall share one log-in", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [authWall()] });
+  await using connection = await connected(relay.url);
+  const pages = await Promise.all(
+    [1, 2].map(() => connection.request({}, { idleMs: LONG_MS, signer })),
+  );
+  assert.deepEqual(pages.map((page) => page.events.length), [30, 30]);
+  assert.equal(relay.seen.auths.length, 1);
+});
+
+Deno.test("a wall without a challenge is told as such", async () => {
+  await using relay = await startHostileRelay({ behaviours: [closedWith("auth-required")] });
+  await using connection = await connected(relay.url);
+  const page = await connection.request({}, { idleMs: SHORT_MS, signer });
+  assert.equal(page.end.prefix, "auth-required");
+  assert.ok(page.login && !page.login.ok && page.login.reason === "no_challenge");
+});
+
+Deno.test("publishing tells what the relay said of the event", async () => {
+  await using relay = await startHostileRelay();
+  await using connection = await connected(relay.url);
+  const event = note("hello");
+  const options = { timeoutMs: LONG_MS };
+  const first = await connection.publish(event, options);
+  assert.ok(first.ok);
+  const again = await connection.publish(event, options);
+  assert.ok(again.ok && again.message.startsWith("duplicate"));
+  for (const prefix of ["pow", "blocked", "rate-limited", "invalid", "restricted", "error"]) {
+    relay.behave(okFalse(prefix, "no\nway"));
+    const outcome = await connection.publish(event, options);
+    assert.ok(!outcome.ok && outcome.reason === "rejected");
+    assert.equal(outcome.prefix, prefix);
+    assert.equal(outcome.message, `${prefix}: no\\nway`);
+  }
+});
+
+Deno.test("an event without an answer times out, is cut off by a disconnect, or aborted", async () => {
+  await using relay = await startHostileRelay({ behaviours: [noOk()] });
+  await using connection = await connected(relay.url);
+  const silent = await connection.publish(note("x"), { timeoutMs: SHORT_MS });
+  assert.ok(!silent.ok && silent.reason === "timeout");
+  const abort = new AbortController();
+  const aborted = connection.publish(note("x"), { timeoutMs: LONG_MS, signal: abort.signal });
+  abort.abort();
+  const outcome = await aborted;
+  assert.ok(!outcome.ok && outcome.reason === "aborted");
+  relay.behave(disconnectsIn("event"));
+  const cutOff = await connection.publish(note("x"), { timeoutMs: LONG_MS });
+  assert.ok(!cutOff.ok && cutOff.reason === "disconnected");
+});
+
+Deno.test("an event refused for want of a log-in is published after one", async () => {
+  await using relay = await startHostileRelay({ behaviours: [authWall()] });
+  await using connection = await connected(relay.url);
+  const refused = await connection.publish(note("x"), { timeoutMs: LONG_MS });
+  assert.ok(!refused.ok && refused.prefix === "auth-required");
+  const taken = await connection.publish(note("x"), { timeoutMs: LONG_MS, signer });
+  assert.ok(taken.ok);
+});
+
+Deno.test("COUNT gives the relay's number, its refusal, or nothing", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [supportsCount()] });
+  await using connection = await connected(relay.url, { noticeGraceMs: SHORT_MS });
+  const counted = await connection.count({}, { idleMs: LONG_MS });
+  assert.ok(counted.ok && counted.count === 30 && !counted.approximate);
+  relay.behave(supportsCount({ approximate: true }));
+  const guessed = await connection.count({}, { idleMs: LONG_MS });
+  assert.ok(guessed.ok && guessed.approximate);
+  relay.behave();
+  const unknown = await connection.count({}, { idleMs: LONG_MS });
+  assert.ok(!unknown.ok && unknown.end.reason === "notice");
+  const refuse = { name: "refusesCount", refuse: () => "unsupported: no" };
+  relay.behave(refuse);
+  const refused = await connection.count({}, { idleMs: LONG_MS });
+  assert.ok(!refused.ok && ["closed", "notice"].includes(refused.end.reason));
+});
+
+Deno.test("a reconciliation exchanges payloads until we know what the relay has", async () => {
+  await using relay = await startHostileRelay({
+    events: generateEvents(2_000, { kinds: REGULAR_KINDS, authors: 3 }),
+    behaviours: [supportsNegentropy({ frameSizeLimit: 8_192 })],
+  });
+  await using connection = await connected(relay.url);
+  const storage = new nip77.NegentropyStorageVector();
+  const held = relay.events.all.slice(0, 500);
+  for (const event of held) storage.insert(event.created_at, event.id);
+  storage.seal();
+  const needed = new Set<string>();
+  const engine = new nip77.Negentropy(storage);
+  await using session = connection.openNegentropy({}, { idleMs: LONG_MS });
+  let payload: string | null = engine.initiate();
+  while (payload !== null) {
+    const answer = await session.exchange(payload);
+    assert.ok(answer.ok);
+    payload = engine.reconcile(answer.payload, undefined, (id) => needed.add(id));
+  }
+  assert.equal(needed.size, relay.events.all.length - held.length);
+  await session[Symbol.asyncDispose]();
+  await relay.seen.until((seen) => seen.frames.some((frame) => frame.startsWith('["NEG-CLOSE"')));
+  assert.ok(relay.seen.negMsgs > 0);
+});
+
+Deno.test("a relay that blocks or ignores a reconciliation is told apart", async () => {
+  await using relay = await startHostileRelay({ behaviours: [blocksNegentropy("too much")] });
+  await using connection = await connected(relay.url, { noticeGraceMs: SHORT_MS });
+  await using blocked = connection.openNegentropy({}, { idleMs: LONG_MS });
+  assert.deepEqual(await blocked.exchange("61"), {
+    ok: false,
+    end: { reason: "closed", prefix: "blocked", message: "blocked: too much" },
+  });
+  relay.behave(ignoresNegentropy());
+  await using ignored = connection.openNegentropy({}, { idleMs: SHORT_MS });
+  assert.deepEqual(await ignored.exchange("61"), { ok: false, end: { reason: "idle" } });
+  relay.behave();
+  await using unknown = connection.openNegentropy({}, { idleMs: LONG_MS });
+  const answer = await unknown.exchange("61");
+  assert.ok(!answer.ok && answer.end.reason === "notice");
+});
+
+Deno.test("a refused further subscription leaves the first one alone", async () => {
+  await using relay = await startHostileRelay({ events, behaviours: [maxSubscriptions(1)] });
+  await using connection = await connected(relay.url);
+  await using first = connection.subscribe([{}], { idleMs: LONG_MS });
+  for await (const item of first) if (item.type === "eose") break;
+  const second = await connection.request({}, { idleMs: LONG_MS });
+  assert.equal(second.end.reason, "eose");
+});
+
+Deno.test("closing takes no longer than its bound, whatever the relay does", async () => {
+  await using relay = await startHostileRelay({ events });
+  await using proxy = await startTcpProxy(relay.port);
+  const url = urlAt(proxy.port);
+  // From now on nothing gets through, so no close frame can ever be answered.
+  const connection = await connected(url, { closeTimeoutMs: SHORT_MS });
+  proxy.setMode("drop");
+  const asked = connection.request({}, { idleMs: LONG_MS });
+  await connection[Symbol.asyncDispose]();
+  assert.equal((await connection.closed).code, 1006);
+  assert.equal((await asked).end.reason, "aborted");
+});
+
+Deno.test("closing is bounded even while the relay pours", async () => {
+  await using relay = await startHostileRelay({ behaviours: [floods({ bytes: 1_000 })] });
+  const connection = await connected(relay.url, { closeTimeoutMs: SHORT_MS });
+  await connection.request({}, { idleMs: LONG_MS, maxEvents: 10 });
+  await connection[Symbol.asyncDispose]();
+  assert.equal(connection.isOpen, false);
+});
+
+Deno.test("a relay that is gone without a word is found out by the keep-alive", async () => {
+  await using relay = await startHostileRelay();
+  await using proxy = await startTcpProxy(relay.port);
+  await using connection = await connected(urlAt(proxy.port), { keepAliveMs: SHORT_MS });
+  await using subscription = connection.subscribe([{}], { idleMs: LONG_MS });
+  for await (const item of subscription) {
+    if (item.type === "eose") proxy.setMode("drop");
+  }
+  assert.deepEqual(subscription.end, { reason: "idle" });
+});
+
+Deno.test("a quiet relay that answers pings stays connected", async () => {
+  await using relay = await startHostileRelay();
+  await using connection = await connected(relay.url, { keepAliveMs: 300 });
+  const heardAtMs = connection.heardAtMs;
+  // Nothing but pongs is ever heard of this relay.
+  while (connection.isOpen && connection.heardAtMs < heardAtMs + 600) await systemClock.sleep(20);
+  assert.ok(connection.isOpen);
+});
