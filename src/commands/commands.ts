@@ -6,9 +6,13 @@ import { checkCommand } from "./check.ts";
 import type { CommandSpec } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { keygenCommand } from "./keygen.ts";
+import { queryCommand } from "./query.ts";
+import { statusCommand } from "./status.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
   checkCommand,
+  queryCommand,
+  statusCommand,
   keygenCommand,
   configCommand,
 ];

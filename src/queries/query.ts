@@ -67,6 +67,8 @@ export interface Query {
   readonly row: z.ZodObject;
   /** Parameters that can be run as they stand. */
   readonly example: Readonly<Record<string, string>>;
+  /** What is wrong with raw parameters, as far as it shows without the database. */
+  check(given: Readonly<Record<string, unknown>>): ParamProblem[];
   /**
    * One page of the answer. `given` holds raw parameters (texts, lists, JSON values), `limit` and
    * `cursor` among them; `limit` is cut down to `maxRows`. Rejects with the signal's reason.
@@ -124,6 +126,10 @@ export function defineQuery<P extends z.ZodObject, R extends z.ZodObject, K exte
     params,
     row,
     example,
+    check(given): ParamProblem[] {
+      const parsed = schema.safeParse(given);
+      return parsed.success ? [] : paramProblems(parsed.error, Object.keys(schema.shape));
+    },
     async ask(store, given, options): Promise<Result<Page, AskFailure>> {
       const parsed = schema.safeParse(given);
       if (!parsed.success) {
