@@ -9,13 +9,13 @@ import ipaddr from "ipaddr.js";
 import { getDomain } from "tldts";
 import { type Clock, type SignalOptions, systemClock } from "../lib/clock.ts";
 import { type Deadline, deadline } from "../lib/deadline.ts";
+import type { DnsAddress, DnsFacts, DnsOutcome } from "../model/host_facts.ts";
 import { isOverlayNetwork, type Network } from "../model/network.ts";
 import type { NetworkSettings } from "./dialer.ts";
-import { askDns, type DnsAnswer, type DnsClientSettings, type DnsOutcome } from "./dns_client.ts";
+import { askDns, type DnsAnswer, type DnsClientSettings } from "./dns_client.ts";
 import { askableName, type DnsRecord, type DnsType, isHostName } from "./dns_packet.ts";
 import { type DnsServer, type DnsServers, systemDnsServers } from "./dns_servers.ts";
 
-export { DNS_OUTCOMES, type DnsOutcome } from "./dns_client.ts";
 export type { DnsServer, DnsServers } from "./dns_servers.ts";
 
 /** How hosts are looked up. */
@@ -37,35 +37,6 @@ export interface DnsInspectorOptions {
   systemServers?: DnsServers | undefined;
   clock?: Clock | undefined;
   random?: (() => number) | undefined;
-}
-
-/** An address of a host. */
-export interface DnsAddress {
-  address: string;
-  ttlSeconds: number;
-}
-
-/** What DNS says of a host. Lists are bounded, names are in lower case and made of host characters. */
-export interface DnsFacts {
-  /** Of the name itself: `ok` when it has any address, `nxdomain` when it does not exist. */
-  outcome: DnsOutcome;
-  /** For people, where the outcome does not say all. */
-  detail?: string;
-  a: DnsAddress[];
-  aaaa: DnsAddress[];
-  /** The names that the host leads to, in order; empty when it has addresses of its own. */
-  cname: string[];
-  /** How long the way from the name to its addresses may be kept: the least of its TTLs. */
-  ttlSeconds?: number;
-  /** What was registered: `example.co.uk`. Absent where there is no such thing. */
-  domain?: string;
-  /** Who serves `domain`, sorted. */
-  ns: string[];
-  /** The name of `address`, of the first address where none was given. */
-  ptr?: string;
-  /** How each question ended; one that is absent was never put. */
-  outcomes: { a?: DnsOutcome; aaaa?: DnsOutcome; ns?: DnsOutcome; ptr?: DnsOutcome };
-  elapsedMs: number;
 }
 
 /** Options of one look. */

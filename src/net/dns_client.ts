@@ -7,6 +7,7 @@ import { randomInt } from "node:crypto";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { deadline } from "../lib/deadline.ts";
 import { backoffMs } from "../lib/retry.ts";
+import type { DnsOutcome } from "../model/host_facts.ts";
 import {
   type DnsQuestion,
   type DnsReading,
@@ -17,31 +18,6 @@ import {
 } from "./dns_packet.ts";
 import type { DnsServer } from "./dns_servers.ts";
 import { exchangeTcp, exchangeUdp } from "./dns_transport.ts";
-
-/**
- * How a question ended.
- * - `ok`: with records of the type that was asked for
- * - `no_data`: the name exists, without such a record
- * - `nxdomain`: the name does not exist; the only proof of absence among these
- * - `servfail`: the servers could not find out (broken delegation, bad DNSSEC, their own trouble)
- * - `refused`: the servers will not say (REFUSED, NOTIMP, FORMERR)
- * - `timeout`: no answer in time; `unreachable`: no way to any server
- * - `malformed`: an answer that can't be read, or a name that can't be asked for
- * - `disabled`: not asked (a proxied network, a special name, an address, no servers)
- */
-export const DNS_OUTCOMES = [
-  "ok",
-  "no_data",
-  "nxdomain",
-  "servfail",
-  "refused",
-  "timeout",
-  "unreachable",
-  "malformed",
-  "disabled",
-] as const;
-/** How a question ended. */
-export type DnsOutcome = typeof DNS_OUTCOMES[number];
 
 /** How servers are asked. */
 export interface DnsClientSettings {
