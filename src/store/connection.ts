@@ -40,38 +40,21 @@ export class Connection {
     socket.on("error", (error: Error) => this.#lose(error));
     socket.on("close", () => this.#lose(new Error("The server closed the connection")));
     let given = false;
-    const config = {
-      // Everything that postgres.js would otherwise look up in the environment is given here.
-      host: "socket",
-      port: 5432,
-      path: "",
+    const config = driverOptions({
       user: options.user,
       database: options.database,
       pass: (): string => options.password,
       ssl: options.ssl,
-      sslnegotiation: null,
-      max: 1,
-      idle_timeout: null,
-      max_lifetime: null,
       connect_timeout: Math.ceil(options.connectTimeoutMs / 1000),
-      max_pipeline: 100,
-      backoff: 0,
-      keep_alive: 60,
       prepare: options.prepare,
-      debug: false,
-      fetch_types: false,
-      publications: "",
-      target_session_attrs: null,
       connection: { application_name: options.applicationName },
-      types: { bigint: INT8 },
-      onnotice: (): void => {},
       socket: (): Duplex => {
-        if (given) throw this.lostError();
+        if (given) throw new StoreUnavailable("Lost the connection", { cause: this.#lost });
         given = true;
         return socket;
       },
-    };
-    this.sql = postgres(config as unknown as postgres.Options<Record<string, never>>) as Sql;
+    });
+    this.sql = postgres(config) as Sql;
   }
 
   /** True once the connection can't be used any more. */
@@ -79,9 +62,9 @@ export class Connection {
     return this.#lost !== undefined;
   }
 
-  /** Why it was lost, as callers should see it. */
-  lostError(): StoreUnavailable {
-    return new StoreUnavailable("Lost the connection to the database", { cause: this.#lost });
+  /** What it was lost by. */
+  get lostReason(): Error | undefined {
+    return this.#lost;
   }
 
   /** Drops the connection at once; everything under way on it rejects. */
@@ -112,4 +95,39 @@ export class Connection {
   #end(timeoutMs: number): void {
     this.#ended ??= this.sql.end({ timeout: timeoutMs / 1000 });
   }
+}
+
+/** An `sql` that composes fragments and refuses to run any. */
+export function fragmentSql(): Sql {
+  const socket = (): never => {
+    throw new Error("Cannot query on store.sql; use store.run");
+  };
+  return postgres(driverOptions({ user: "-", database: "-", pass: () => "", socket })) as Sql;
+}
+
+// Everything that postgres.js would otherwise look up in the environment is given here.
+function driverOptions(own: Record<string, unknown>): postgres.Options<Record<string, never>> {
+  const options = {
+    host: "socket",
+    port: 5432,
+    path: "",
+    ssl: false,
+    sslnegotiation: null,
+    max: 1,
+    idle_timeout: null,
+    max_lifetime: null,
+    connect_timeout: 30,
+    max_pipeline: 100,
+    backoff: 0,
+    keep_alive: 60,
+    prepare: true,
+    debug: false,
+    fetch_types: false,
+    publications: "",
+    target_session_attrs: null,
+    types: { bigint: INT8 },
+    onnotice: (): void => {},
+    ...own,
+  };
+  return options as unknown as postgres.Options<Record<string, never>>;
 }

@@ -15,7 +15,7 @@ export interface PoolOptions {
   acquireTimeoutMs: number;
   /** One piece of work, from its first statement to its commit. */
   statementTimeoutMs: number;
-  /** Unused connections are closed after this. */
+  /** A connection that sat unused for longer is closed, not lent. */
   idleTimeoutMs: number;
 }
 
@@ -27,6 +27,12 @@ export interface PoolStats {
   waiting: number;
 }
 
+/** A piece of work under way: what its caller gets, and when the connection is free again. */
+export interface Lease<T> {
+  result: Promise<T>;
+  settled: Promise<unknown>;
+}
+
 /** The pool; dispose of it when nothing uses it any more. */
 export class ConnectionPool implements AsyncDisposable {
   readonly #connect: (signal: AbortSignal) => Promise<Connection>;
@@ -34,11 +40,11 @@ export class ConnectionPool implements AsyncDisposable {
   readonly #clock: Clock;
   readonly #permits: Semaphore;
   readonly #all = new Set<Connection>();
+  readonly #pending = new Set<Promise<void>>();
   #idle: Connection[] = [];
-  #closing: Set<Promise<void>> = new Set();
-  #reaper: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
+  /** Opens nothing yet. */
   constructor(
     connect: (signal: AbortSignal) => Promise<Connection>,
     options: PoolOptions,
@@ -61,32 +67,38 @@ export class ConnectionPool implements AsyncDisposable {
   }
 
   /**
-   * Lends a connection to `work`. Rejects with AcquireTimeout when none becomes free in time, with
-   * what connecting failed with, with `signal.reason`, or as `work` does.
+   * Lends a connection to `work` until it is settled. Rejects with AcquireTimeout when none becomes
+   * free in time, with what connecting failed with, with `signal.reason`, or as the result does.
    */
   async use<T>(
-    work: (connection: Connection) => Promise<T>,
-    options: { signal?: AbortSignal | undefined } = {},
+    work: (connection: Connection) => Lease<T>,
+    options: { signal: AbortSignal },
   ): Promise<T> {
-    using _permit = await this.#acquire(options.signal);
-    if (this.#closed) throw new StoreClosed("Cannot query as the store is closed");
-    const connection = await this.#take(options.signal);
+    const permit = await this.#acquire(options.signal);
+    let connection: Connection;
     try {
-      return await work(connection);
-    } finally {
-      this.#giveBack(connection);
+      connection = await this.#take(options.signal);
+    } catch (error) {
+      permit[Symbol.dispose]();
+      throw error;
     }
+    const { result, settled } = work(connection);
+    const giveBack = (): void => {
+      this.#giveBack(connection);
+      permit[Symbol.dispose]();
+    };
+    this.#track(settled.then(giveBack, giveBack));
+    return await result;
   }
 
   /** Closes every connection, lent ones too (their work rejects). */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    clearTimeout(this.#reaper);
     for (const connection of this.#all) this.#close(connection);
-    while (this.#closing.size > 0) await Promise.all(this.#closing);
+    while (this.#pending.size > 0) await Promise.all(this.#pending);
   }
 
-  async #acquire(signal: AbortSignal | undefined): Promise<Disposable> {
+  async #acquire(signal: AbortSignal): Promise<Disposable> {
     using limit = deadline(this.#options.acquireTimeoutMs, { signal });
     try {
       return await this.#permits.acquire({ signal: limit.signal });
@@ -94,25 +106,29 @@ export class ConnectionPool implements AsyncDisposable {
       if (!limit.expired) throw error;
       throw new AcquireTimeout(
         `No database connection became free within ${this.#options.acquireTimeoutMs} ms ` +
-          `(${this.#options.max} in use, ${this.#permits.waiting} waiting)`,
+          `(${this.#permits.inUse} in use, ${this.#permits.waiting} waiting)`,
         { cause: error },
       );
     }
   }
 
-  async #take(signal: AbortSignal | undefined): Promise<Connection> {
+  async #take(signal: AbortSignal): Promise<Connection> {
+    this.#refuseWhenClosed();
     // The one used last is the warmest, and lets the others grow idle.
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
-      if (!idle.lost) return idle;
+      const idleMs = this.#clock.monotonicMs() - idle.idleSinceMs;
+      if (!idle.lost && idleMs < this.#options.idleTimeoutMs) return idle;
       this.#close(idle);
     }
-    const connection = await this.#connect(signal ?? new AbortController().signal);
+    const connection = await this.#connect(signal);
     this.#all.add(connection);
-    if (this.#closed) {
-      this.#close(connection);
-      throw new StoreClosed("Cannot query as the store is closed");
-    }
+    if (this.#closed) this.#close(connection);
+    this.#refuseWhenClosed();
     return connection;
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new StoreClosed("Cannot query as the store is closed");
   }
 
   #giveBack(connection: Connection): void {
@@ -120,30 +136,24 @@ export class ConnectionPool implements AsyncDisposable {
       this.#close(connection);
       return;
     }
-    connection.idleSinceMs = this.#clock.monotonicMs();
-    this.#idle.push(connection);
-    this.#reaper ??= setTimeout(() => this.#reap(), this.#options.idleTimeoutMs);
-    Deno.unrefTimer(this.#reaper as unknown as number);
-  }
-
-  #reap(): void {
-    this.#reaper = undefined;
-    const oldest = this.#clock.monotonicMs() - this.#options.idleTimeoutMs;
-    const [stale, fresh] = [
-      this.#idle.filter((connection) => connection.idleSinceMs <= oldest || connection.lost),
-      this.#idle.filter((connection) => connection.idleSinceMs > oldest && !connection.lost),
-    ];
-    this.#idle = fresh;
-    for (const connection of stale) this.#close(connection);
-    if (fresh.length > 0) {
-      this.#reaper = setTimeout(() => this.#reap(), this.#options.idleTimeoutMs);
-      Deno.unrefTimer(this.#reaper as unknown as number);
+    const nowMs = this.#clock.monotonicMs();
+    connection.idleSinceMs = nowMs;
+    // Swept here and not by a timer: the longest idle is first, and a pool that nobody uses may
+    // keep what it has.
+    for (let oldest = this.#idle[0]; oldest !== undefined; oldest = this.#idle[0]) {
+      if (!oldest.lost && nowMs - oldest.idleSinceMs < this.#options.idleTimeoutMs) break;
+      this.#idle.shift();
+      this.#close(oldest);
     }
+    this.#idle.push(connection);
   }
 
   #close(connection: Connection): void {
-    if (!this.#all.delete(connection)) return;
-    const closing = connection.close().finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+    if (this.#all.delete(connection)) this.#track(connection.close());
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#pending.delete(tracked));
+    this.#pending.add(tracked);
   }
 }

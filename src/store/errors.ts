@@ -2,6 +2,7 @@
 // failure may pass by itself, and whether the work may already have been committed. In: anything
 // that postgres.js or a socket threw. Out: a verdict. Never hides the cause.
 import postgres from "postgres";
+import { DeadlineExceeded } from "../lib/deadline.ts";
 
 /** The database can't be reached (any more); the work was not committed. Passes by itself. */
 export class StoreUnavailable extends Error {
@@ -44,7 +45,25 @@ export function sqlState(error: unknown): string | undefined {
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const CONFLICTS = new Set(["40001", "40P01", "55P03"]);
 const SERVER_AWAY = new Set(["57P01", "57P02", "57P03", "57P05", "53300"]);
-const PREPARED_LOST = new Set(["26000", "42P05", "08P01"]);
+const PREPARED_LOST = new Set(["26000", "42P05"]);
+
+// What sockets and postgres.js say when there is nobody at the other end.
+const SOCKET_CODES = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ENOENT",
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "CONNECT_TIMEOUT",
+]);
 
 /** A deadlock or a serialization failure: the same work, tried again, will pass. */
 export function isConflict(error: unknown): boolean {
@@ -55,6 +74,14 @@ export function isConflict(error: unknown): boolean {
 export function isServerAway(error: unknown): boolean {
   const code = sqlState(error) ?? "";
   return SERVER_AWAY.has(code) || code.startsWith("08");
+}
+
+/** The database can't be reached now: what failed may pass by itself when it is back. */
+export function isAway(error: unknown): boolean {
+  if (error instanceof StoreUnavailable || error instanceof CommitUnknown) return true;
+  if (error instanceof DeadlineExceeded || isServerAway(error)) return true;
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && SOCKET_CODES.has(code);
 }
 
 /** A prepared statement is not where it was prepared: a pooler stands between. */

@@ -27,7 +27,9 @@ export type PgliteReply =
   | { type: "data"; bytes: ArrayBuffer }
   | { type: "dumped"; tar: Blob }
   | { type: "closed" }
-  | { type: "failed"; message: string };
+  | { type: "failed"; message: string }
+  /** Out of order: nothing else will be answered. */
+  | { type: "died"; message: string };
 
 // deno-lint-ignore no-explicit-any
 const scope = globalThis as any as {
@@ -36,6 +38,7 @@ const scope = globalThis as any as {
 };
 
 let database: PGlite | undefined;
+let dead = false;
 let queue: Promise<void> = Promise.resolve();
 
 scope.onmessage = (event): void => {
@@ -44,9 +47,18 @@ scope.onmessage = (event): void => {
   });
 };
 
+// The server has crashed (PANIC, a trap of the virtual machine) or left by a FATAL error. PGlite
+// would swallow that and try the same message again for ever; whoever started us ends the thread.
+function die(cause: unknown): void {
+  if (dead) return;
+  dead = true;
+  scope.postMessage({ type: "died", message: String(cause) });
+}
+
 async function handle(request: PgliteRequest): Promise<void> {
   if (request.type === "open") {
     database = await open(request);
+    guard(database);
     scope.postMessage({ type: "ready" });
     return;
   }
@@ -78,6 +90,22 @@ function open(request: PgliteRequest & { type: "open" }): Promise<PGlite> {
   };
   if (request.template !== undefined) options.loadDataDir = request.template;
   return PGlite.create(options);
+}
+
+/** How PGlite spells an SQL error that unwinds to the main loop; every other exception is the end. */
+const LONGJMP_STATUS = 100;
+
+function guard(opened: PGlite): void {
+  const module = opened.Module as unknown as { _PostgresMainLoopOnce(): void };
+  const loopOnce = module._PostgresMainLoopOnce.bind(module);
+  module._PostgresMainLoopOnce = (): void => {
+    try {
+      loopOnce();
+    } catch (error) {
+      if ((error as { status?: unknown } | null)?.status !== LONGJMP_STATUS) die(error);
+      throw error;
+    }
+  };
 }
 
 interface NodeFsModule {

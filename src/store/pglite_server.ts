@@ -33,6 +33,10 @@ export class PgliteServer implements AsyncDisposable {
     this.#worker = new Worker(new URL("./pglite_worker.ts", import.meta.url), { type: "module" });
     this.#worker.onmessage = (event: MessageEvent<PgliteReply>): void => {
       const reply = event.data;
+      if (reply.type === "died") {
+        this.#fail(new Error(`The embedded database stopped: ${reply.message}`));
+        return;
+      }
       const settle = this.#waiting.shift();
       settle?.(reply.type === "failed" ? new Error(reply.message) : reply);
     };
@@ -47,18 +51,44 @@ export class PgliteServer implements AsyncDisposable {
     dataDir: string;
     fsync: boolean;
     settings?: Readonly<Record<string, string>>;
-    template?: Blob;
+    template?: Blob | undefined;
   }): Promise<PgliteServer> {
+    const { dataDir, fsync, settings = PGLITE_SETTINGS, template } = o;
+    if (template === undefined && !await exists(`${dataDir}/PG_VERSION`)) {
+      await PgliteServer.#create(dataDir, fsync, settings);
+    }
+    return await PgliteServer.#open(dataDir, fsync, settings, template);
+  }
+
+  // initdb leaves 400 MB behind in its thread: it gets one of its own. And the folder gets its name
+  // when it is whole, so that being killed here leaves nothing that looks like a database.
+  static async #create(
+    dataDir: string,
+    fsync: boolean,
+    settings: Readonly<Record<string, string>>,
+  ): Promise<void> {
+    const unfinished = `${dataDir}.unfinished`;
+    if (await exists(unfinished)) await Deno.remove(unfinished, { recursive: true });
+    const creator = await PgliteServer.#open(unfinished, fsync, settings, undefined);
+    await creator[Symbol.asyncDispose]();
+    await Deno.rename(unfinished, dataDir);
+  }
+
+  static async #open(
+    dataDir: string,
+    fsync: boolean,
+    settings: Readonly<Record<string, string>>,
+    template: Blob | undefined,
+  ): Promise<PgliteServer> {
     const server = new PgliteServer();
     try {
-      const { dataDir, fsync, settings = PGLITE_SETTINGS, template } = o;
       const open: PgliteRequest = { type: "open", dataDir, fsync, settings: { ...settings } };
       if (template !== undefined) open.template = template;
       await server.#ask(open);
       return server;
     } catch (error) {
       server.#worker.terminate();
-      throw new Error(`Cannot open the embedded database in ${o.dataDir}`, { cause: error });
+      throw new Error(`Cannot open the embedded database in ${dataDir}`, { cause: error });
     }
   }
 
@@ -112,6 +142,16 @@ export class PgliteServer implements AsyncDisposable {
     this.#worker.terminate();
     for (const settle of this.#waiting.splice(0)) settle(error);
     for (const notify of this.#onFailure.splice(0)) notify(error);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 
