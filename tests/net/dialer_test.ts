@@ -201,6 +201,7 @@ Deno.test("TLS to a port that speaks none is tls_failed", async () => {
   await using relay = await startHostileRelay();
   const url = relayUrl(relay.url.replace("ws:", "wss:"));
   assert.equal(why(await testDialer().webSocket(url, { maxPayloadBytes: 1 })), "tls/tls_failed");
+  await relay.seen.untilNoSockets();
 });
 
 Deno.test("what is not a 101 is named, with its status and headers", async () => {
@@ -219,6 +220,7 @@ Deno.test("what is not a 101 is named, with its status and headers", async () =>
     const result = await testDialer().webSocket(relay.url, { maxPayloadBytes: MAX_PAYLOAD });
     assert.equal(why(result), expected, behaviour.name);
     assert.equal(failureOf(result).ip, "127.0.0.1", behaviour.name);
+    await relay.seen.untilNoSockets();
   }
   await using relay = await startHostileRelay({ behaviours: [http429(7)] });
   const limited = failureOf(await testDialer().webSocket(relay.url, { maxPayloadBytes: 1 }));
@@ -337,6 +339,7 @@ Deno.test("the deadline holds in every phase and says which one it was", async (
     const result = await testDialer().webSocket(relay.url, options);
     assert.equal(why(result), expected, behaviour.name);
     assert.ok(failureOf(result).elapsedMs >= 50);
+    await relay.seen.untilNoSockets();
   }
 });
 
@@ -348,6 +351,7 @@ Deno.test("an abort ends the dial in every phase and is told from the deadline",
     const dial = testDialer().webSocket(relay.url, { signal: abort.signal, maxPayloadBytes: 1 });
     setTimeout(() => abort.abort(), 20);
     assert.equal(failureOf(await dial).reason, "aborted", behaviour.name);
+    await relay.seen.untilNoSockets();
   }
   const signal = AbortSignal.abort();
   for (const resolve of [resolverFor({}), (): Promise<never> => new Promise(() => {})]) {

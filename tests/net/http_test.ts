@@ -64,6 +64,7 @@ Deno.test("a GET gives status, headers, bytes, and where they came from, over ht
     assert.equal(seen?.headers.accept, "application/nostr+json");
     assert.equal(seen?.headers["user-agent"], USER_AGENT);
     assert.equal(seen?.headers.host, `127.0.0.1:${relay.port}`);
+    await relay.seen.untilNoSockets();
   }
 });
 
@@ -81,6 +82,8 @@ Deno.test("redirects are followed to their number and no further", async () => {
   const followed = await testDialer().httpGet(url, OPTIONS);
   assert.ok(followed.ok);
   assert.equal(followed.value.url, `${url}?hop=3`);
+  await relay.seen.untilNoSockets();
+  assert.equal(relay.seen.sockets.total, 4);
   const stopped = await testDialer().httpGet(url, { ...OPTIONS, maxRedirects: 2 });
   assert.equal(why(stopped), "http/too_many_redirects");
 });
@@ -135,6 +138,7 @@ Deno.test("a body over the cap is refused, endless ones too", async () => {
     await using relay = await startHostileRelay({ behaviours: [behaviour] });
     const result = await testDialer().httpGet(relay.url.replace("ws", "http"), OPTIONS);
     assert.equal(why(result), "http/body_too_large", behaviour.name);
+    await relay.seen.untilNoSockets();
     assert.equal(!result.ok && result.failure.httpStatus, 200);
   }
 });
@@ -192,10 +196,12 @@ Deno.test("the deadline covers headers, body and all hops; an abort ends them to
     const url = relay.url.replace("ws", "http");
     const late = await testDialer().httpGet(url, { ...OPTIONS, timeoutMs: 50 });
     assert.equal(why(late), "http/timeout", behaviour.name);
+    await relay.seen.untilNoSockets();
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 20);
     const aborted = await testDialer().httpGet(url, { ...OPTIONS, signal: abort.signal });
     assert.equal(why(aborted), "http/aborted", behaviour.name);
+    await relay.seen.untilNoSockets();
   }
   await using relay = await startHostileRelay({ behaviours: [refuses()] });
   const refused = await testDialer().httpGet(relay.url.replace("ws", "http"), OPTIONS);

@@ -103,6 +103,7 @@ Deno.test("what the proxy says of the host is told from what is wrong with the p
   for (const [unknownReply, reason] of replies) {
     await using proxy = await startSocks5Server({ unknownReply });
     assert.equal(why(await proxied(proxy.url).connect(target)), `proxy/${reason}`);
+    await proxy.untilNoSockets();
   }
   // A server that is no SOCKS proxy, and a port at which nobody listens.
   await using relay = await startHostileRelay();
@@ -134,6 +135,7 @@ Deno.test("a proxy that does not answer ends at the deadline, and an abort ends 
     await using proxy = await startSocks5Server({ stalls });
     const dialer = proxied(proxy.url);
     assert.equal(why(await dialer.connect(target, { timeoutMs: 50 })), "proxy/timeout", stalls);
+    await proxy.untilNoSockets();
     const abort = new AbortController();
     setTimeout(() => abort.abort(), 20);
     assert.equal(
@@ -141,6 +143,7 @@ Deno.test("a proxy that does not answer ends at the deadline, and an abort ends 
       "proxy/aborted",
       stalls,
     );
+    await proxy.untilNoSockets();
   }
 });
 

@@ -78,8 +78,14 @@ class LoopbackRelay implements HostileRelay, RelayShared {
     this.#server = this.#createServer();
     this.#server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
+      this.log.connected();
       socket.on("error", () => socket.destroy());
-      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("close", () => {
+        this.#sockets.delete(socket);
+        this.log.disconnected();
+      });
+      // Without a reader the end of the connection would go unnoticed.
+      if (this.#transport === "stall") socket.resume();
     });
   }
 
@@ -149,6 +155,10 @@ class LoopbackRelay implements HostileRelay, RelayShared {
       this.#sockets.add(socket);
       socket.on("error", () => socket.destroy());
       socket.on("close", () => this.#sockets.delete(socket));
+      // HTTP servers leave a half-open socket open, and one that is not read does not even notice.
+      // No client sends anything before the 101, so nothing is lost by reading.
+      socket.on("end", () => socket.end());
+      socket.resume();
       const delayMs = this.behaviours.reduce((sum, behaviour) => sum + (behaviour.delayMs ?? 0), 0);
       if (delayMs === 0) this.#upgrade(request, socket, head);
       else this.#later(delayMs, () => this.#upgrade(request, socket, head));
@@ -164,6 +174,7 @@ class LoopbackRelay implements HostileRelay, RelayShared {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     this.log.request(request.url ?? "", true, request.headers);
+    if (socket.destroyed) return;
     if (this.behaviours.some((behaviour) => behaviour.upgrade?.(request, socket))) return;
     this.#ws.handleUpgrade(request, socket, Buffer.from(head), (webSocket) => {
       this.log.opened();

@@ -34,6 +34,11 @@ export class RelayLog {
   readonly frames: string[] = [];
   /** WebSockets open now, at most at one time, and ever. */
   readonly connections = { now: 0, max: 0, total: 0 };
+  /**
+   * TCP connections open now, and ever, HTTP and failed upgrades among them. Deno's test sanitizers
+   * do not see sockets of node:net: that a client leaks none is shown by `now` going back to 0.
+   */
+  readonly sockets = { now: 0, total: 0 };
   /** What the relay itself has sent, kept back or not. */
   readonly sent = { frames: 0, bytes: 0 };
   readonly #watchers = new Set<() => void>();
@@ -61,13 +66,44 @@ export class RelayLog {
     this.changed();
   }
 
-  /** Resolves as soon as `condition` holds; asked again whenever something was noted. */
-  async until(condition: (log: this) => boolean): Promise<void> {
-    while (!condition(this)) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#watchers.add(resolve);
-      await promise;
+  /** A TCP connection has come. */
+  connected(): void {
+    this.sockets.total++;
+    this.sockets.now++;
+    this.changed();
+  }
+
+  /** A TCP connection has gone. */
+  disconnected(): void {
+    this.sockets.now--;
+    this.changed();
+  }
+
+  /**
+   * Resolves as soon as `condition` holds; asked again whenever something was noted. Rejects after
+   * `timeoutMs`, so that a test that waits in vain fails by name.
+   */
+  async until(condition: (log: this) => boolean, timeoutMs = 20_000): Promise<void> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.changed();
+    }, timeoutMs);
+    try {
+      while (!condition(this)) {
+        if (late) throw new Error(`Did not happen within ${timeoutMs} ms: ${condition}`);
+        const { promise, resolve } = Promise.withResolvers<void>();
+        this.#watchers.add(resolve);
+        await promise;
+      }
+    } finally {
+      clearTimeout(timer);
     }
+  }
+
+  /** Resolves when every TCP connection is gone. */
+  untilNoSockets(): Promise<void> {
+    return this.until((log) => log.sockets.now === 0);
   }
 
   changed(): void {

@@ -33,6 +33,8 @@ export interface Socks5Server extends AsyncDisposable {
   /** Logins that were tried, as `username:password`. */
   readonly logins: readonly string[];
   readonly openConnections: number;
+  /** Resolves when every connection is gone; waits in vain for a client that leaks one. */
+  untilNoSockets(): Promise<void>;
 }
 
 /** Starts a SOCKS server on 127.0.0.1. */
@@ -62,11 +64,14 @@ export async function startSocks5Server(options: Socks5Options = {}): Promise<So
     get openConnections(): number {
       return sockets.size;
     },
+    async untilNoSockets(): Promise<void> {
+      while (sockets.size > 0) {
+        await Promise.all([...sockets].map(ended));
+      }
+    },
     async [Symbol.asyncDispose](): Promise<void> {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      const gone = [...sockets].map((socket) =>
-        new Promise<void>((resolve) => socket.once("close", () => resolve()))
-      );
+      const gone = [...sockets].map(ended);
       for (const socket of sockets) socket.destroy();
       await Promise.all([closed, ...gone]);
     },
@@ -81,7 +86,7 @@ async function serve(
   sockets: Set<Socket>,
 ): Promise<void> {
   const read = reader(socket);
-  if (options.stalls === "greeting") return;
+  if (options.stalls === "greeting") return drain(socket);
   const [version, methodCount = 0] = await read(2);
   const methods = await read(methodCount);
   const method = options.login === undefined ? 0 : 2;
@@ -106,7 +111,7 @@ async function serve(
   const [, command, , kind] = await read(4);
   const request = await readAddress(read, kind);
   requests.push(request);
-  if (options.stalls === "connect") return;
+  if (options.stalls === "connect") return drain(socket);
   const port = options.hosts?.[`${request.host}:${request.port}`] ?? options.hosts?.[request.host];
   if (command !== 1 || port === undefined) {
     socket.end(reply(command === 1 ? options.unknownReply ?? 4 : 7));
@@ -169,6 +174,10 @@ function follow(socket: Socket, sockets: Set<Socket>): void {
   socket.on("close", () => sockets.delete(socket));
 }
 
+function ended(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once("close", () => resolve()));
+}
+
 function text(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
@@ -177,4 +186,10 @@ function groups(bytes: Uint8Array): string {
   return Array.from({ length: 8 }, (_, i) => {
     return ((bytes[2 * i] ?? 0) * 256 + (bytes[2 * i + 1] ?? 0)).toString(16);
   }).join(":");
+}
+
+/** Reads and forgets, so that the end of the connection is noticed. */
+function drain(socket: Socket): void {
+  socket.removeAllListeners("readable");
+  socket.resume();
 }
