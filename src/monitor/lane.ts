@@ -1,0 +1,219 @@
+// One network's share of a cycle: claims its due relays in small batches, checks them in bounded
+// concurrency, one host after itself, and writes what is believed. In: the table of relays. Out:
+// rows, documents, and finished checks for the reporter. Lanes know nothing of each other, so slow
+// overlay networks hold up nobody.
+import type { Clock } from "../lib/clock.ts";
+import { unixSeconds } from "../lib/clock.ts";
+import type { Count } from "../lib/cycle.ts";
+import { logger } from "../lib/log.ts";
+import { mapConcurrent } from "../lib/pool.ts";
+import { isOnline } from "../model/check.ts";
+import type { Network } from "../model/network.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
+import { byHost } from "../net/turn.ts";
+import type { Store } from "../store/connect.ts";
+import { putRelayMetadata } from "../store/metadata.ts";
+import { type CheckClaim, claimRelaysForCheck, insertChecks } from "../store/relay_checks.ts";
+import { type CheckDeps, checkRelay } from "./check_relay.ts";
+import { checkRow, reasonOf } from "./check_row.ts";
+import type { ControlConfig, RecentlyAlive } from "./control_set.ts";
+import { type Finished, Judgement } from "./judgement.ts";
+import { type LadderConfig, nextStanding } from "./ladder.ts";
+import type { Reporter } from "./reporter.ts";
+import { isWriteDue } from "./write_due.ts";
+
+/** What the monitor measures beside its counts. */
+export interface MonitorMetrics {
+  /** One check was stored; `reason` says why it was not online, or could not be read. */
+  checked(network: Network, online: boolean, reason: string | undefined): void;
+  rttOpen(network: Network, ms: number): void;
+}
+
+/** What a lane works with. */
+export interface LaneDeps extends CheckDeps {
+  store: Store;
+  network: Network;
+  /** Checks at a time. */
+  maxTasks: number;
+  ladder: LadderConfig;
+  control: ControlConfig;
+  alive: RecentlyAlive;
+  writeIntervalMs: number;
+  owner: string;
+  clock: Clock;
+  random: () => number;
+  reporter: Reporter | undefined;
+  metrics: MonitorMetrics | undefined;
+  count: Count;
+  /** Relays that the cycle may still take up, shared by its lanes. */
+  budget: { left: number };
+}
+
+/** A claim lasts far longer than a batch; a killed process's relays come back after it. */
+const LEASE_SECONDS = 15 * 60;
+const WRITE_BATCH = 100;
+const WRITE_EVERY_MS = 2_000;
+
+const log = logger("monitor");
+
+/** Checks what is due, until nothing is or the budget is spent. */
+export async function runLane(deps: LaneDeps, signal: AbortSignal): Promise<void> {
+  await new Lane(deps, signal).run();
+}
+
+class Lane {
+  readonly #deps: LaneDeps;
+  readonly #signal: AbortSignal;
+  readonly #judgement: Judgement;
+  #believed: Finished[] = [];
+  #writtenAtMs: number;
+
+  constructor(deps: LaneDeps, signal: AbortSignal) {
+    const { network, control: config, alive, clock } = deps;
+    this.#deps = deps;
+    this.#signal = signal;
+    this.#writtenAtMs = clock.monotonicMs();
+    this.#judgement = new Judgement({
+      network,
+      config,
+      alive,
+      opens: (url) => this.#opens(url),
+      nowMs: () => clock.monotonicMs(),
+    });
+  }
+
+  async run(): Promise<void> {
+    const { maxTasks, count } = this.#deps;
+    const work = mapConcurrent(
+      this.#claims(),
+      maxTasks,
+      (host, signal) => this.#checkHost(host, signal),
+      { signal: this.#signal },
+    );
+    for await (const finished of work) {
+      for (const one of finished) this.#take(one);
+      if (finished.some(({ check }) => !check.open.ok && check.open.reason === "proxy_failed")) {
+        count("own_outages");
+        log.warn("The proxy of {network} fails; its relays wait", { network: this.#deps.network });
+        break;
+      }
+      if (this.#judgement.isDue && await this.#settle() === "own_outage") break;
+      await this.#write(WRITE_BATCH);
+    }
+    await this.#settle();
+    await this.#write(1);
+  }
+
+  /** Claimed relays, those of one host together. */
+  async *#claims(): AsyncGenerator<CheckClaim[]> {
+    const { store, network, owner, clock, budget, count, maxTasks } = this.#deps;
+    while (budget.left > 0) {
+      const limit = Math.min(budget.left, Math.max(20, 2 * maxTasks));
+      const claims = await claimRelaysForCheck(store, {
+        limit,
+        at: unixSeconds(clock),
+        leaseSeconds: LEASE_SECONDS,
+        networks: [network],
+        owner,
+        signal: this.#signal,
+      });
+      if (claims.length === 0) return;
+      budget.left -= claims.length;
+      count("relays_claimed", claims.length);
+      yield* byHost(claims, ({ url }) => url);
+    }
+  }
+
+  async #checkHost(claims: readonly CheckClaim[], signal: AbortSignal): Promise<Finished[]> {
+    const finished: Finished[] = [];
+    for (const claim of claims) {
+      const write = isWriteDue(claim, unixSeconds(this.#deps.clock), this.#deps.writeIntervalMs);
+      const check = await checkRelay(claim.url, this.#deps, { signal, write });
+      finished.push({ claim, check });
+    }
+    return finished;
+  }
+
+  #take(finished: Finished): void {
+    const { open } = finished.check;
+    // Our configuration or our proxy; the relay was never asked.
+    if (!open.ok && (open.reason === "proxy_failed" || open.reason === "network_disabled")) {
+      this.#deps.count("checks_not_made");
+      return;
+    }
+    const proven = this.#judgement.add(finished);
+    if (proven !== undefined) this.#believed.push(proven);
+  }
+
+  async #settle(): Promise<"own_outage" | undefined> {
+    const { believed, thrownAway } = await this.#judgement.settle();
+    this.#believed.push(...believed);
+    if (thrownAway === 0) return undefined;
+    this.#deps.count("own_outages");
+    this.#deps.count("checks_thrown_away", thrownAway);
+    return "own_outage";
+  }
+
+  /** Writes once there are so many, or some have waited long enough. */
+  async #write(atLeast: number): Promise<void> {
+    const { store, clock, reporter } = this.#deps;
+    const waited = clock.monotonicMs() - this.#writtenAtMs >= WRITE_EVERY_MS;
+    if (this.#believed.length === 0 || (this.#believed.length < atLeast && !waited)) return;
+    const batch = this.#believed;
+    this.#believed = [];
+    this.#writtenAtMs = clock.monotonicMs();
+    await insertChecks(store, batch.map((one) => this.#row(one)));
+    const documents = batch.flatMap(({ claim, check }) =>
+      check.nip11?.ok
+        ? [{
+          relayId: claim.id,
+          type: "nip11",
+          data: check.nip11.document,
+          generatedAt: check.checkedAt,
+        }]
+        : []
+    );
+    const { changed } = await putRelayMetadata(store, documents);
+    if (changed > 0) this.#deps.count("nip11_changed", changed);
+    for (const { claim, check } of batch) {
+      this.#countCheck({ claim, check });
+      reporter?.offer(claim.id, check);
+    }
+  }
+
+  #row({ claim, check }: Finished): ReturnType<typeof checkRow> {
+    const { ladder, random, count } = this.#deps;
+    const next = nextStanding(claim, isOnline(check), ladder, { at: check.checkedAt, random });
+    if (next.state !== claim.state) count(`relays_became_${next.state}`);
+    return checkRow(claim.id, check, next);
+  }
+
+  #countCheck({ claim, check }: Finished): void {
+    const { count, metrics } = this.#deps;
+    const reason = reasonOf(check);
+    count("checks_done");
+    count(check.open.ok ? "relays_online" : `checks_failed_${reason}`);
+    metrics?.checked(claim.network, check.open.ok, reason);
+    if (check.open.ok) metrics?.rttOpen(claim.network, check.open.openMs);
+  }
+
+  /** A witness's answer: the handshake alone. */
+  async #opens(url: RelayUrl): Promise<boolean> {
+    const { settings } = this.#deps;
+    const check = await checkRelay(url, {
+      ...this.#deps,
+      settings: { ...settings, retries: 0, enabled: NOTHING_BUT_OPEN },
+    }, { signal: this.#signal });
+    return check.open.ok;
+  }
+}
+
+const NOTHING_BUT_OPEN = {
+  open: true,
+  ssl: false,
+  http: false,
+  read: false,
+  auth: false,
+  write: false,
+  nip11: false,
+};

@@ -1,0 +1,121 @@
+// The monitor: relay -> check -> rows in the database, and reports on Nostr. In: relays that are
+// due, oldest first. Out: checks over time, NIP-11 documents, standings with the time of the next
+// check; kinds 30166, 10166, 0 and 10002 where the operator names relays for them.
+// Never promotes or forgets a relay, and publishes nothing without proof of life.
+import { type Clock, systemClock } from "../lib/clock.ts";
+import type { CycleContext, CycleTask } from "../lib/cycle.ts";
+import { deadline } from "../lib/deadline.ts";
+import { logger } from "../lib/log.ts";
+import { TaskGroup } from "../lib/task_group.ts";
+import { type Network, NETWORKS } from "../model/network.ts";
+import type { Dialer } from "../net/dialer.ts";
+import type { HostSlots } from "../net/host_slots.ts";
+import type { Publisher } from "../nostr/publisher.ts";
+import type { Signer } from "../nostr/signer.ts";
+import type { Store } from "../store/connect.ts";
+import { announce, type AnnouncementSections } from "./announcements.ts";
+import { RecentlyAlive } from "./control_set.ts";
+import { REMEMBERED } from "./judgement.ts";
+import { type MonitorMetrics, runLane } from "./lane.ts";
+import { Reporter } from "./reporter.ts";
+import { checkSettings, enabledNetworks } from "./settings.ts";
+
+export type { MonitorMetrics } from "./lane.ts";
+
+/** What the monitor works with. */
+export interface MonitorDeps {
+  store: Store;
+  dialer: Dialer;
+  /** Shared with the other stages: a host sees one connection of ours at a time. */
+  slots: HostSlots;
+  signer: Signer;
+  /** Over `monitor.publish.relays`; not used while publishing is off or names no relay. */
+  publisher?: Publisher | undefined;
+  config: AnnouncementSections;
+  /** Names this process in its leases; made up unless told. */
+  owner?: string | undefined;
+  clock?: Clock | undefined;
+  random?: (() => number) | undefined;
+  metrics?: MonitorMetrics | undefined;
+}
+
+/** How long a cycle waits for its last reports; what is left then is reported another time. */
+const DRAIN_MS = 60_000;
+
+const log = logger("monitor");
+
+/** The stage. A cycle checks every relay that is due. */
+export function createMonitor(deps: MonitorDeps): CycleTask {
+  const alive = new Map<Network, RecentlyAlive>(
+    NETWORKS.map((network) => [network, new RecentlyAlive(REMEMBERED)]),
+  );
+  const owner = deps.owner ?? crypto.randomUUID();
+  return { name: "monitor", cycle: (context) => cycle(deps, alive, owner, context) };
+}
+
+async function cycle(
+  deps: MonitorDeps,
+  alive: ReadonlyMap<Network, RecentlyAlive>,
+  owner: string,
+  { signal, count }: CycleContext,
+): Promise<void> {
+  const { store, signer, config, clock = systemClock } = deps;
+  const { monitor } = config;
+  const settings = checkSettings(config);
+  const publisher = monitor.publish.enabled && monitor.publish.relays.length > 0
+    ? deps.publisher
+    : undefined;
+  const reporter = publisher === undefined ? undefined : new Reporter({
+    store,
+    signer,
+    publisher,
+    frequencyMs: monitor.checkIntervalMs,
+    clock,
+    count,
+  });
+
+  await using publishing = new TaskGroup({ signal });
+  if (publisher !== undefined && reporter !== undefined) {
+    publishing.spawn("reports", (inner) => reporter.run(inner));
+    publishing.spawn(
+      "announcements",
+      (inner) => announce({ store, signer, publisher, config, settings, clock, count }, inner),
+    );
+  }
+  // Apart from publishing: what fails there must not end a check.
+  await using checking = new TaskGroup({ signal });
+  const budget = { left: monitor.maxRelays };
+  for (const network of enabledNetworks(config)) {
+    checking.spawn(network, (inner) =>
+      runLane({
+        ...deps,
+        settings,
+        network,
+        maxTasks: config.networks[network].maxTasks,
+        ladder: monitor,
+        control: monitor.control,
+        alive: alive.get(network) ?? new RecentlyAlive(REMEMBERED),
+        writeIntervalMs: monitor.writeIntervalMs,
+        owner,
+        clock,
+        random: deps.random ?? Math.random,
+        reporter,
+        metrics: deps.metrics,
+        count,
+        budget,
+      }, inner));
+  }
+  await checking.join();
+  reporter?.close();
+  await drain(publishing, signal);
+  signal.throwIfAborted();
+}
+
+/** Lets the reports go out, but not for ever: relays that take nothing would stop the checks. */
+async function drain(publishing: TaskGroup, signal: AbortSignal): Promise<void> {
+  using limit = deadline(DRAIN_MS, { signal });
+  const giveUp = (): void => publishing.abort(limit.signal.reason);
+  limit.signal.addEventListener("abort", giveUp, { once: true });
+  await publishing.join();
+  if (limit.expired) log.warn("Publishing was given up for this cycle; checks are stored");
+}
