@@ -1,19 +1,150 @@
 /**
  * What stages and commands work with, opened from the configuration: the store with its schema, the
- * dialer, the verifier, the key. In: a checked configuration. Out: open things, each closed by
- * whoever asked for it. Never: decides what runs.
+ * dialer, the verifier, the key. In: a checked configuration. Out: open things; a Context opens each
+ * once, when it is first asked for, and closes all. Never: decides what runs.
  */
 import type { Config } from "./config/config.ts";
+import { openIdentity } from "./identity.ts";
+import { createIngest, type Ingest } from "./ingest/ingest.ts";
+import { type Clock, systemClock } from "./lib/clock.ts";
 import { logger } from "./lib/log.ts";
 import { NAME, VERSION } from "./lib/version.ts";
-import type { Metrics } from "./metrics.ts";
+import { Metrics } from "./metrics.ts";
 import type { EventLimits } from "./model/event.ts";
 import { createDialer, type Dialer } from "./net/dialer.ts";
+import { openPublisher, type Publisher } from "./nostr/publisher.ts";
+import { HostSlots } from "./net/host_slots.ts";
+import type { Signer } from "./nostr/signer.ts";
 import { openStore, type Store, type StoreHealth } from "./store/connect.ts";
 import { migrate } from "./store/migrate.ts";
 import { openVerifier, type Verifier } from "./verify/verifier.ts";
 
 const log = logger("store");
+
+/** How long a publisher may send what is queued at the end; the whole process has 10 s. */
+const DRAIN_MS = 1_500;
+
+/** What a process shares. Each part is opened when it is first asked for; all close with it. */
+export class Context implements AsyncDisposable {
+  readonly config: Config;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly dialer: Dialer;
+  readonly #resources = new AsyncDisposableStack();
+  readonly #slots = new Map<string, HostSlots>();
+  #store: Promise<Store> | undefined;
+  #signer: Promise<Signer> | undefined;
+  #verifier: Promise<Verifier> | undefined;
+  #ingest: Promise<Ingest> | undefined;
+  #monitorPublisher: Promise<Publisher> | undefined;
+  #dvmPublisher: Promise<Publisher> | undefined;
+
+  /** `signal` ends the opening of what waits; it closes nothing. */
+  constructor(config: Config, options: { signal: AbortSignal; clock?: Clock }) {
+    this.config = config;
+    this.signal = options.signal;
+    this.clock = options.clock ?? systemClock;
+    this.metrics = this.#resources.use(new Metrics());
+    this.dialer = configuredDialer(config);
+  }
+
+  /** The database, its schema up to date. */
+  store(): Promise<Store> {
+    return this.#store ??= this.#open(async () => {
+      const { metrics, signal } = this;
+      const store = await openConfiguredStore(this.config, { metrics, signal });
+      metrics.watchStore(store);
+      return store;
+    });
+  }
+
+  /** Who we are. */
+  signer(): Promise<Signer> {
+    return this.#signer ??= openIdentity(this.config);
+  }
+
+  /**
+   * The politeness of one stage: a connection at a time to a host, a few to a network of neighbours.
+   * Apart for each stage, or a relay that is synchronized for hours could not be checked meanwhile.
+   */
+  slots(stage: string): HostSlots {
+    let slots = this.#slots.get(stage);
+    if (slots === undefined) {
+      slots = new HostSlots({ perPrefix: this.config.monitor.maxPerNetworkBlock });
+      this.#slots.set(stage, slots);
+    }
+    return slots;
+  }
+
+  /** Checks signatures. */
+  verifier(): Promise<Verifier> {
+    return this.#verifier ??= this.#open(async () => {
+      const verifier = await openConfiguredVerifier(this.config);
+      this.metrics.watchVerifier(verifier);
+      return verifier;
+    });
+  }
+
+  /** Sends the monitor's events to the relays that the operator names for them. */
+  monitorPublisher(): Promise<Publisher> {
+    return this.#monitorPublisher ??= this.#open(async () => {
+      const { relays, pacingMs, timeoutMs, maxQueue } = this.config.monitor.publish;
+      return openPublisher({
+        dialer: this.dialer,
+        signer: await this.signer(),
+        relays,
+        pacingMs,
+        timeoutMs,
+        queueCapacity: maxQueue,
+        drainTimeoutMs: DRAIN_MS,
+        onOutcome: ({ kind }, _url, outcome) =>
+          this.metrics.published(kind, outcome.ok ? "ok" : outcome.reason),
+        clock: this.clock,
+      });
+    });
+  }
+
+  /** Sends answers to our own relays and to those that customers name. */
+  dvmPublisher(): Promise<Publisher> {
+    return this.#dvmPublisher ??= this.#open(async () =>
+      openPublisher({
+        dialer: this.dialer,
+        signer: await this.signer(),
+        relays: this.config.dvm.relays,
+        pacingMs: 0,
+        queueCapacity: this.config.dvm.maxQueue,
+        drainTimeoutMs: DRAIN_MS,
+        clock: this.clock,
+      })
+    );
+  }
+
+  /** The way of events into the database; one for the whole process. */
+  ingest(): Promise<Ingest> {
+    return this.#ingest ??= (async () => {
+      const [store, verifier] = [await this.store(), await this.verifier()];
+      return await this.#open(() =>
+        Promise.resolve(createIngest({
+          store,
+          verifier,
+          limits: { event: eventLimits(this.config) },
+          metrics: this.metrics,
+          clock: this.clock,
+        }))
+      );
+    })();
+  }
+
+  /** Closes what was opened, the last first. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+
+  async #open<T extends AsyncDisposable>(open: () => Promise<T>): Promise<T> {
+    return this.#resources.use(await open());
+  }
+}
 
 /** Options of {@linkcode openConfiguredStore}. */
 export interface StoreOpening {

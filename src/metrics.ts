@@ -170,9 +170,13 @@ export class Metrics implements Disposable {
   }
 
   /** After each check: `result` is "online" or a reason from its closed list. */
-  checked(network: string, result: string, rttOpenMs: number | undefined): void {
+  checked(network: string, result: string): void {
     this.#checks.inc({ network, result });
-    if (rttOpenMs !== undefined) this.#rttOpen.observe({ network }, rttOpenMs / 1000);
+  }
+
+  /** How long opening a relay took. */
+  rttOpen(network: string, ms: number): void {
+    this.#rttOpen.observe({ network }, ms / 1000);
   }
 
   /** After each event was sent to one relay: "ok", or the reason. Kinds are only our own. */

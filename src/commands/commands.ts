@@ -6,6 +6,7 @@ import { checkCommand } from "./check.ts";
 import type { CommandSpec } from "./command.ts";
 import { configCommand } from "./config.ts";
 import { keygenCommand } from "./keygen.ts";
+import { migrateCommand } from "./migrate.ts";
 import { queryCommand } from "./query.ts";
 import { statusCommand } from "./status.ts";
 
@@ -13,6 +14,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   checkCommand,
   queryCommand,
   statusCommand,
+  migrateCommand,
   keygenCommand,
   configCommand,
 ];
