@@ -7,25 +7,25 @@ import { unixSeconds } from "../lib/clock.ts";
 import type { Count } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
 import { mapConcurrent } from "../lib/pool.ts";
-import { isOnline } from "../model/check.ts";
+import { type Check, isOnline } from "../model/check.ts";
 import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import { byHost } from "../net/turn.ts";
 import type { Store } from "../store/connect.ts";
-import { putRelayMetadata } from "../store/metadata.ts";
+import { putRelayMetadata, type RelayDocument } from "../store/metadata.ts";
 import { type CheckClaim, claimRelaysForCheck, insertChecks } from "../store/relay_checks.ts";
 import { type CheckDeps, checkRelay } from "./check_relay.ts";
-import { checkRow, reasonOf } from "./check_row.ts";
+import { checkRow } from "./check_row.ts";
 import type { ControlConfig, RecentlyAlive } from "./control_set.ts";
 import { type Finished, Judgement } from "./judgement.ts";
-import { type LadderConfig, nextStanding } from "./ladder.ts";
+import { type LadderConfig, type NextStanding, nextStanding } from "./ladder.ts";
 import type { Reporter } from "./reporter.ts";
 import { isWriteDue } from "./write_due.ts";
 
 /** What the monitor measures beside its counts. */
 export interface MonitorMetrics {
-  /** One check was stored; `reason` says why it was not online, or could not be read. */
-  checked(network: Network, online: boolean, reason: string | undefined): void;
+  /** One check was stored; `result` is "online" or the reason why not. */
+  checked(network: Network, result: string): void;
   rttOpen(network: Network, ms: number): void;
 }
 
@@ -162,38 +162,35 @@ class Lane {
     const batch = this.#believed;
     this.#believed = [];
     this.#writtenAtMs = clock.monotonicMs();
-    await insertChecks(store, batch.map((one) => this.#row(one)));
-    const documents = batch.flatMap(({ claim, check }) =>
-      check.nip11?.ok
-        ? [{
-          relayId: claim.id,
-          type: "nip11",
-          data: check.nip11.document,
-          generatedAt: check.checkedAt,
-        }]
-        : []
+    const standings = batch.map((one) => this.#standing(one));
+    await insertChecks(
+      store,
+      standings.map(({ claim, check, next }) => {
+        return checkRow(claim.id, check, next);
+      }),
     );
+    const documents = batch.flatMap(({ claim, check }) => documentOf(claim.id, check));
     const { changed } = await putRelayMetadata(store, documents);
     if (changed > 0) this.#deps.count("nip11_changed", changed);
-    for (const { claim, check } of batch) {
-      this.#countCheck({ claim, check });
+    for (const { claim, check, next } of standings) {
+      this.#countCheck(claim, check, next);
       reporter?.offer(claim.id, check);
     }
   }
 
-  #row({ claim, check }: Finished): ReturnType<typeof checkRow> {
-    const { ladder, random, count } = this.#deps;
+  #standing({ claim, check }: Finished): Finished & { next: NextStanding } {
+    const { ladder, random } = this.#deps;
     const next = nextStanding(claim, isOnline(check), ladder, { at: check.checkedAt, random });
-    if (next.state !== claim.state) count(`relays_became_${next.state}`);
-    return checkRow(claim.id, check, next);
+    return { claim, check, next };
   }
 
-  #countCheck({ claim, check }: Finished): void {
+  #countCheck(claim: CheckClaim, check: Check, next: NextStanding): void {
     const { count, metrics } = this.#deps;
-    const reason = reasonOf(check);
+    const result = check.open.ok ? "online" : check.open.reason;
     count("checks_done");
-    count(check.open.ok ? "relays_online" : `checks_failed_${reason}`);
-    metrics?.checked(claim.network, check.open.ok, reason);
+    count(check.open.ok ? "relays_online" : `checks_failed_${result}`);
+    if (next.state !== claim.state) count(`relays_became_${next.state}`);
+    metrics?.checked(claim.network, result);
     if (check.open.ok) metrics?.rttOpen(claim.network, check.open.openMs);
   }
 
@@ -217,3 +214,8 @@ const NOTHING_BUT_OPEN = {
   write: false,
   nip11: false,
 };
+
+function documentOf(relayId: number, { nip11, checkedAt }: Check): RelayDocument[] {
+  if (nip11?.ok !== true) return [];
+  return [{ relayId, type: "nip11", data: nip11.document, generatedAt: checkedAt }];
+}

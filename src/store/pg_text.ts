@@ -28,9 +28,13 @@ export function storableText(text: string): string {
   return whole.includes("\0") ? whole.replace(NUL, "\ufffd") : whole;
 }
 
-/** The JSON value with {@linkcode storableText} of every string and key in it, for jsonb. */
+/**
+ * The JSON value with {@linkcode storableText} of every string and key in it, for jsonb. JSON spells
+ * numbers that are too large (1e999); they parse to Infinity, which no JSON has: null.
+ */
 export function storableJson(value: unknown): unknown {
   if (typeof value === "string") return storableText(value);
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
   if (Array.isArray(value)) return value.map(storableJson);
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(

@@ -13,6 +13,7 @@ import {
   delayMs,
   type HostileRelay,
   nip11,
+  nip11Text,
   refuses,
   silent,
   startHostileRelay,
@@ -301,6 +302,30 @@ storeTest(
       await clock.advance(4_000_000);
     }
     assert.deepEqual(changed, [1, undefined, 1]);
+  },
+);
+
+storeTest(
+  "a document that no database likes costs neither its relay's check nor another's",
+  async (store) => {
+    const poison = [
+      '{"huge":1e999,"tiny":1e-999}',
+      '{"nul\\u0000key":"nul\\u0000value"}',
+      '{"lone\\ud800":"\\udfff"}',
+      '{"__proto__":{"a":1},"constructor":null}',
+      `{"deep":${"[".repeat(30)}${"]".repeat(30)}}`,
+      '{"":{"":[]}}',
+    ];
+    const relays = await Promise.all(
+      poison.map((text) => startHostileRelay({ behaviours: [nip11Text(text)] })),
+    );
+    const clock = new ManualClock();
+    const config = await testConfig();
+    await addRelays(store, ...relays.map(({ url }) => url));
+    const counts = await runCycle(monitorOf(store, config, clock));
+    assert.equal(counts["relays_online"], poison.length);
+    assert.equal(counts["nip11_changed"], poison.length);
+    for (const relay of relays) await relay[Symbol.asyncDispose]();
   },
 );
 

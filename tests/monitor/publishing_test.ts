@@ -138,7 +138,7 @@ storeTest(
     await using board = await startHostileRelay();
     await using relay = await startHostileRelay({ behaviours: [nip11({ name: "one" })] });
     const clock = clockAtNow();
-      const config = await configFor([board.url], "monitor.check_interval=1h");
+    const config = await configFor([board.url], "monitor.check_interval=1h");
     await using publisher = publisherFor(config);
     await insertRelays(store, [relay.url], { at: 1 });
     const monitor = monitorOf(store, config, clock, publisher);
