@@ -9,6 +9,7 @@ import { connect, type PeerCertificate, type SecureContext, type TLSSocket } fro
 import { fail, ok, type Result } from "../lib/result.ts";
 import { cut } from "../lib/text.ts";
 import { codeOf, reasonOf, type Trouble, trouble } from "./failure.ts";
+import { TlsPipe } from "./tls_pipe.ts";
 
 /** What the handshake showed. Every string is a stranger's and cut. */
 export interface TlsFacts {
@@ -59,8 +60,9 @@ export async function startTls(
   if (socket.destroyed) return fail(trouble("tls", "reset", "closed before the TLS handshake"));
   const startedAt = performance.now();
   const serverName = isIP(host) === 0 ? host : undefined;
+  const pipe = new TlsPipe(socket);
   const tls = connect({
-    socket,
+    socket: pipe,
     // `host` is what the certificate is compared with; `servername` is what is sent.
     host,
     servername: serverName ?? "",
@@ -69,6 +71,7 @@ export async function startTls(
     ALPNProtocols: ["http/1.1"],
     ...(options.secureContext === undefined ? {} : { secureContext: options.secureContext }),
   });
+  pipe.follow(tls);
   // Stays for life, as in tcp.ts: a session that is destroyed may still say why.
   tls.on("error", () => undefined);
   const { promise, resolve } = Promise.withResolvers<Trouble | undefined>();

@@ -98,32 +98,44 @@ Deno.test("a frame that comes right behind the upgrade is not lost", async () =>
   await end(ws);
 });
 
-Deno.test("a paused WebSocket keeps the sender from sending: bytes received stay bounded", async () => {
-  const flood = floods({ bytes: 100_000, count: 1000 });
-  await using relay = await startHostileRelay({ behaviours: [flood] });
-  const result = await testDialer().webSocket(relay.url, { maxPayloadBytes: MAX_PAYLOAD });
-  const { ws } = opened(result);
-  let received = 0;
-  ws.on("message", (data) => {
-    received += (data as Uint8Array).length;
-    ws.pause();
+for (const behaviours of [[], [tls()]]) {
+  const over = behaviours.length === 0 ? "TCP" : "TLS";
+  Deno.test(`a paused WebSocket over ${over} keeps the sender from sending: memory stays bounded`, async () => {
+    const flood = floods({ bytes: 100_000, count: 1000 });
+    await using relay = await startHostileRelay({ behaviours: [...behaviours, flood] });
+    const result = await testDialer().webSocket(relay.url, { maxPayloadBytes: MAX_PAYLOAD });
+    const { ws } = opened(result);
+    let received = 0;
+    let frames = 0;
+    ws.on("message", (data) => {
+      received += (data as Uint8Array).length;
+      frames++;
+      ws.pause();
+    });
+    ws.send('["REQ","a",{}]');
+    ws.resume();
+    // Until the sender has come to rest: nothing more fits between it and us.
+    let before = -1;
+    while (relay.seen.sent.bytes > before) {
+      before = relay.seen.sent.bytes;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    assert.ok(received < 2_000_000, `received ${received}`);
+    assert.ok(before < 30_000_000, `sent ${before} of 100 MB`);
+    // And it goes on where it stood, to the last frame.
+    ws.removeAllListeners("message");
+    const rest = new Promise<void>((resolve) => {
+      ws.on("message", (data) => {
+        if (String(data).startsWith('["EOSE"')) resolve();
+        else frames++;
+      });
+    });
+    ws.resume();
+    await rest;
+    assert.equal(frames, 1000);
+    await end(ws);
   });
-  ws.send('["REQ","a",{}]');
-  ws.resume();
-  // Until the sender has come to rest: nothing more fits between it and us.
-  let before = -1;
-  while (relay.seen.sent.bytes > before) {
-    before = relay.seen.sent.bytes;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  assert.ok(received < 2_000_000, `received ${received}`);
-  assert.ok(before < 30_000_000, `sent ${before} of 100 MB`);
-  // And it goes on where it stood.
-  const more = new Promise((resolve) => ws.once("message", resolve));
-  ws.resume();
-  await more;
-  await end(ws);
-});
+}
 
 Deno.test("a frame over the limit ends the connection with 1009", async () => {
   await using relay = await startHostileRelay({ behaviours: [oversizedFrame(20_000)] });
