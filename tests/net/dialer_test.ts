@@ -177,8 +177,25 @@ Deno.test("TLS is looked at: protocol, cipher and chain, trusted where the root 
 
   const byAddress = opened(await trusting.webSocket(relay.url, { maxPayloadBytes: MAX_PAYLOAD }));
   await end(byAddress.ws);
+  await relay.seen.untilNoSockets();
   assert.equal(byAddress.facts.tls?.authorized, true);
   assert.equal(byAddress.facts.tls?.serverName, undefined);
+});
+
+Deno.test("a WebSocket that is closed properly, by either side, leaves no socket behind", async () => {
+  for (const behaviours of [[], [tls()]]) {
+    await using relay = await startHostileRelay({ behaviours });
+    for (const closer of ["client", "relay"]) {
+      const result = await testDialer().webSocket(relay.url, { maxPayloadBytes: MAX_PAYLOAD });
+      const { ws } = opened(result);
+      const closed = new Promise<number>((resolve) => ws.once("close", resolve));
+      ws.resume();
+      if (closer === "client") ws.close(1000);
+      else relay.disconnectAll(1001);
+      assert.equal(await closed, closer === "client" ? 1000 : 1001);
+      await relay.seen.untilNoSockets();
+    }
+  }
 });
 
 Deno.test("a certificate that is wrong is a finding with its name, not a failure", async () => {
