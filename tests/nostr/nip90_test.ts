@@ -1,9 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NostrEvent } from "../../src/model/event.ts";
+import { buildEncryptedJobRequest, buildJobRequest } from "../../src/nostr/nip90_customer.ts";
 import {
-  buildEncryptedJobRequest,
-  buildJobRequest,
   DEFAULT_JOB_LIMITS,
   jobParameters,
   type JobSpec,

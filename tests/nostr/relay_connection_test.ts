@@ -30,6 +30,7 @@ import {
   silent,
   stallsAfter,
   startHostileRelay,
+  type Step,
   supportsCount,
   supportsNegentropy,
 } from "../relay/mod.ts";
@@ -204,7 +205,7 @@ Deno.test("a NOTICE and then a disconnect is a refusal too", async () => {
 Deno.test("a NOTICE that is followed by the answer refuses nothing", async () => {
   const welcome = {
     name: "welcome",
-    answer: (steps: Iterable<never>) => [
+    answer: (steps: Iterable<Step>) => [
       { do: "frame" as const, frame: '["NOTICE","error: just kidding"]' },
       ...steps,
     ],
@@ -214,6 +215,21 @@ Deno.test("a NOTICE that is followed by the answer refuses nothing", async () =>
   const page = await connection.request({}, { idleMs: LONG_MS });
   assert.deepEqual(page.end, { reason: "eose" });
   assert.deepEqual(connection.notices, ["error: just kidding"]);
+});
+
+Deno.test("a NOTICE before events explains no later silence", async () => {
+  const complain = {
+    name: "noticeEventSilence",
+    answer: (steps: Iterable<Step>) => [
+      { do: "frame" as const, frame: '["NOTICE","error: slow today"]' },
+      ...[...steps].slice(0, 1),
+      { do: "stall" as const },
+    ],
+  };
+  assert.deepEqual(await endOf({ behaviours: [complain] }, SHORT_MS), {
+    reason: "idle",
+    events: 1,
+  });
 });
 
 Deno.test("a disconnect in mid-page keeps the events and gives the close code", async () => {
@@ -453,7 +469,16 @@ Deno.test("closing takes no longer than its bound, whatever the relay does", asy
   const connection = await connected(url, { closeTimeoutMs: SHORT_MS });
   proxy.setMode("drop");
   const asked = connection.request({}, { idleMs: LONG_MS });
-  await connection[Symbol.asyncDispose]();
+  const overtime = new AbortController();
+  const tooLate = systemClock.sleep(10 * SHORT_MS, { signal: overtime.signal })
+    .then(() => "too late", () => "aborted");
+  const first = await Promise.race([
+    connection[Symbol.asyncDispose]().then(() => "closed"),
+    tooLate,
+  ]);
+  overtime.abort();
+  await tooLate;
+  assert.equal(first, "closed");
   assert.equal((await connection.closed).code, 1006);
   assert.equal((await asked).end.reason, "aborted");
 });

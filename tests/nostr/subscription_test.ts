@@ -63,7 +63,15 @@ Deno.test("what came before the end is read after it, unless it was aborted", as
   await using second = await connected(relay.url);
   const abort = new AbortController();
   const aborted = second.subscribe([{}], { idleMs: LONG_MS, signal: abort.signal });
-  for await (const _ of aborted) abort.abort();
+  let readAborted = 0;
+  for await (const _ of aborted) {
+    readAborted++;
+    // By now the others wait in the queue.
+    await relay.seen.until((seen) => seen.reqs.length === 2);
+    await second.request({ ids: [] }, { idleMs: LONG_MS });
+    abort.abort();
+  }
+  assert.equal(readAborted, 1);
   assert.deepEqual(aborted.end, { reason: "aborted" });
 });
 
