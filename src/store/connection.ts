@@ -73,12 +73,14 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  /** Says goodbye and waits until the socket is closed, or drops it after `timeoutMs`. */
+  /** Says goodbye and waits until the socket is closed; drops it after `timeoutMs`. */
   async close(timeoutMs = 1000): Promise<void> {
-    if (this.#lost === undefined && !this.#socket.destroyed) {
-      const closed = new Promise<void>((resolve) => this.#socket.once("close", () => resolve()));
-      this.#end(timeoutMs);
-      const timer = setTimeout(() => this.#socket.destroy(), timeoutMs);
+    const socket = this.#socket;
+    if (!socket.closed) {
+      const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
+      if (this.#lost === undefined) this.#end(timeoutMs);
+      else socket.destroy();
+      const timer = setTimeout(() => socket.destroy(), timeoutMs);
       await closed;
       clearTimeout(timer);
     }

@@ -6,9 +6,6 @@ import type { Backend } from "./pg_store.ts";
 import { PgliteServer } from "./pglite_server.ts";
 import type { StoreOptions } from "./store.ts";
 
-/** Time for the embedded server's first answer; recovery after a crash comes before. */
-const CONNECT_TIMEOUT_MS = 60_000;
-
 /** The embedded server of one data folder. */
 export class EmbeddedBackend implements Backend {
   readonly kind = "pglite";
@@ -41,7 +38,7 @@ export class EmbeddedBackend implements Backend {
       password: "",
       ssl: false,
       applicationName: this.#options.applicationName ?? "bigbrotr",
-      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      connectTimeoutMs: this.#options.connectTimeoutMs ?? 60_000,
       prepare: this.#options.prepare !== false,
     });
   }

@@ -29,7 +29,10 @@ export interface Backend extends AsyncDisposable {
   dump(): Promise<Blob | undefined>;
 }
 
-/** The server's own deadline comes first; ours is for a server that says nothing at all. */
+/**
+ * A server's own deadline comes first; ours is for one that says nothing at all. The embedded server
+ * knows no deadline.
+ */
 const GRACE_MS = 2000;
 const MAX_CONFLICTS = 10;
 const CONFLICT_BACKOFF = { baseMs: 20, maxMs: 500 };
@@ -47,6 +50,7 @@ export class PgStore implements Store {
   readonly #options: StoreOptions;
   readonly #clock: Clock;
   readonly #closing = new AbortController();
+  #closed: Promise<void> | undefined;
   #health: StoreHealth;
   #queries = 0;
   #failures = 0;
@@ -122,7 +126,11 @@ export class PgStore implements Store {
     });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
     this.#closing.abort(new StoreClosed("Cannot query as the store is closed"));
     try {
       await this.#pool[Symbol.asyncDispose]();
@@ -206,7 +214,8 @@ export class PgStore implements Store {
     timeoutMs: number,
     signal: AbortSignal,
   ): { result: Promise<T>; settled: Promise<unknown> } {
-    const limit = deadline(timeoutMs > 0 ? timeoutMs + GRACE_MS : Infinity, { signal });
+    const graceMs = this.kind === "pglite" ? 0 : GRACE_MS;
+    const limit = deadline(timeoutMs > 0 ? timeoutMs + graceMs : Infinity, { signal });
     const phase = { committing: false };
     const settled = this.#transaction(connection, fn, timeoutMs, limit.signal, phase);
     const result = new Promise<T>((resolve, reject) => {

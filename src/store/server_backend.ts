@@ -7,30 +7,35 @@ import { parseDatabaseUrl, type ServerAddress } from "./server_address.ts";
 import { connectSocket } from "./server_socket.ts";
 import type { StoreOptions } from "./store.ts";
 
-const CONNECT_TIMEOUT_MS = 10_000;
-
 /** A server, near or far. */
 export class ServerBackend implements Backend {
   readonly kind = "postgres";
   readonly #address: ServerAddress;
   readonly #applicationName: string;
+  readonly #connectTimeoutMs: number;
   #prepare: boolean | "auto";
 
   /** Throws TypeError when the URL is none. Connects to nothing yet. */
   constructor(options: StoreOptions, databaseUrl: Secret | string) {
     this.#address = parseDatabaseUrl(databaseUrl, options.password);
     this.#applicationName = options.applicationName ?? "bigbrotr";
+    this.#connectTimeoutMs = options.connectTimeoutMs ?? 10_000;
     this.#prepare = options.prepare ?? "auto";
   }
 
   async connect(signal: AbortSignal): Promise<Connection> {
     if (this.#prepare !== "auto") return await this.#dial(this.#prepare, signal);
     const probe = await this.#dial(false, signal);
-    // A pooler tells its clients a process id of its own; a server tells the real one. Prepared
-    // statements belong to a server's session, and behind a pooler the next transaction has another.
-    const rows = await probe.sql`select pg_backend_pid() as pid`.simple();
-    this.#prepare = rows.state.pid === Number(rows[0]?.pid);
-    if (!this.#prepare) return probe;
+    try {
+      // A pooler tells its clients a process id of its own; a server tells the real one. Prepared
+      // statements belong to a server's session; behind a pooler the next transaction has another.
+      const rows = await probe.sql`select pg_backend_pid() as pid`.simple();
+      this.#prepare = rows.state.pid === Number(rows[0]?.pid);
+      if (!this.#prepare) return probe;
+    } catch (error) {
+      await probe.close();
+      throw error;
+    }
     await probe.close();
     return await this.#dial(true, signal);
   }
@@ -46,14 +51,9 @@ export class ServerBackend implements Backend {
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async #dial(prepare: boolean, signal: AbortSignal): Promise<Connection> {
-    const timeoutMs = CONNECT_TIMEOUT_MS;
-    const socket = await connectSocket(this.#address, { timeoutMs, signal });
+    const connectTimeoutMs = this.#connectTimeoutMs;
+    const socket = await connectSocket(this.#address, { timeoutMs: connectTimeoutMs, signal });
     const applicationName = this.#applicationName;
-    return new Connection(socket, {
-      ...this.#address,
-      applicationName,
-      connectTimeoutMs: timeoutMs,
-      prepare,
-    });
+    return new Connection(socket, { ...this.#address, applicationName, connectTimeoutMs, prepare });
   }
 }

@@ -24,6 +24,8 @@ export interface StoreOptions {
   pool?: Partial<PoolOptions> | undefined;
   /** Time to open the first connection, retries included; 60 s. */
   openTimeoutMs?: number;
+  /** Time for one connection to stand, authentication included; 10 s, embedded 60 s. */
+  connectTimeoutMs?: number;
   /** How long a call waits for a database that went away before it rejects; 10 minutes. */
   unavailableTimeoutMs?: number;
   /** Named prepared statements; "auto" (the default) turns them off behind a pooler. */
