@@ -8,9 +8,11 @@ import { configCommand } from "./config.ts";
 import { keygenCommand } from "./keygen.ts";
 import { migrateCommand } from "./migrate.ts";
 import { queryCommand } from "./query.ts";
+import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 
 export const COMMANDS: readonly CommandSpec[] = [
+  runCommand,
   checkCommand,
   queryCommand,
   statusCommand,

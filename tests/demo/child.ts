@@ -1,0 +1,119 @@
+// The real process of the demo: `bigbrotr run` as a child with its own data folder, watched over
+// HTTP, and ended by SIGTERM. In: its configuration. Out: what its API says, its exit code, its
+// log. Never: reaches into it by any other way than a user could.
+
+import manifest from "../../deno.json" with { type: "json" };
+
+const ROOT = new URL("../../", import.meta.url);
+/** `deno task bigbrotr`, permissions and all, without a task runner between us and its signals. */
+const [, ...BIGBROTR] = manifest.tasks.bigbrotr.command.split(" ");
+/** Log lines that are kept to be shown when something goes wrong. */
+const MAX_LOG_LINES = 200;
+
+/** A running `bigbrotr`. */
+export interface Child extends AsyncDisposable {
+  readonly pid: number;
+  /** Where its API listens. */
+  readonly url: string;
+  /** The last lines of its log. */
+  readonly log: readonly string[];
+  /** GET a path of its API, parsed; undefined when it does not answer with JSON and status 200. */
+  get(path: string): Promise<unknown>;
+  /** Resident memory, as the process itself measures it. */
+  residentBytes(): Promise<number | undefined>;
+  /** SIGTERM; the exit code and how long it took. */
+  stop(): Promise<{ code: number; elapsedMs: number }>;
+}
+
+/** Runs one command of `bigbrotr` to its end and gives its code and standard output. */
+export async function runCommand(
+  args: readonly string[],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  const output = await command(args, "piped").output();
+  const text = new TextDecoder();
+  return {
+    code: output.code,
+    stdout: text.decode(output.stdout),
+    stderr: text.decode(output.stderr),
+  };
+}
+
+/** Starts `bigbrotr run`. The caller disposes of it, which kills what has not stopped. */
+export function startChild(options: {
+  config: string;
+  dataDir: string;
+  port: number;
+  echo: boolean;
+}): Child {
+  const { config, dataDir, port, echo } = options;
+  const process = command(["run", "--config", config, "--data", dataDir], "null").spawn();
+  const log: string[] = [];
+  const reading = readLines(process.stderr, (line) => {
+    if (echo) console.error(line);
+    log.push(line);
+    if (log.length > MAX_LOG_LINES) log.shift();
+  });
+  const url = `http://127.0.0.1:${port}`;
+  let ended = false;
+  const status = process.status.then((status) => {
+    ended = true;
+    return status;
+  });
+  return {
+    pid: process.pid,
+    url,
+    log,
+    async get(path) {
+      if (ended) throw new Error(`The process has ended:\n${log.join("\n")}`);
+      const response = await fetch(`${url}${path}`).catch((error) => {
+        if (error instanceof TypeError) return undefined; // Not listening yet.
+        throw error;
+      });
+      if (response?.status === 200) return await response.json();
+      await response?.body?.cancel();
+      return undefined;
+    },
+    async residentBytes() {
+      const response = await fetch(`${url}/metrics`);
+      const match = /^process_resident_memory_bytes (\S+)$/m.exec(await response.text());
+      return match === null ? undefined : Number(match[1]);
+    },
+    async stop() {
+      const startedMs = performance.now();
+      process.kill("SIGTERM");
+      const { code } = await status;
+      await reading;
+      return { code, elapsedMs: performance.now() - startedMs };
+    },
+    async [Symbol.asyncDispose]() {
+      if (!ended) process.kill("SIGKILL");
+      await status;
+      await reading;
+    },
+  };
+}
+
+function command(args: readonly string[], stdout: "piped" | "null"): Deno.Command {
+  return new Deno.Command(Deno.execPath(), {
+    args: [...BIGBROTR, ...args],
+    cwd: ROOT,
+    // A key or database of the person who runs the demo is none of its business.
+    env: { DATABASE_URL: "", DB_PASSWORD: "", PRIVATE_KEY: "" },
+    stdin: "null",
+    stdout,
+    stderr: "piped",
+  });
+}
+
+async function readLines(
+  stream: ReadableStream<Uint8Array>,
+  take: (line: string) => void,
+): Promise<void> {
+  let rest = "";
+  for await (const chunk of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop() ?? "";
+    for (const line of lines) take(line);
+  }
+  if (rest !== "") take(rest);
+}

@@ -1,0 +1,129 @@
+// `deno task demo`: the whole of it on this machine alone, in under a minute. Starts relays on
+// loopback, runs the real process against them with the embedded database, and looks at what it did
+// as a user would: over HTTP, as a plain Nostr client, and by its command line. In: how many events,
+// or a file of them. Out: a table of what was claimed and what was found; exit code 1 when any of
+// it is not true.
+import { createServer } from "node:net";
+import { Command } from "commander";
+import { type Child, runCommand, startChild } from "./child.ts";
+import { checkArchive, checkJobs, checkRelays, checkReports, waitUntilDone } from "./findings.ts";
+import { openScenario, type Scenario } from "./scenario.ts";
+import { Summary } from "./summary.ts";
+
+/** A clean process leaves within 10 s of SIGTERM. */
+const STOP_LIMIT_MS = 10_000;
+
+async function demo(options: { events: number; file?: string; verbose: boolean }): Promise<number> {
+  const summary = new Summary();
+  const workDir = await Deno.makeTempDir({ prefix: "bigbrotr-demo-" });
+  try {
+    summary.say(`Starting two independent relays and a hostile one on loopback …`);
+    await using scenario = await openScenario({ count: options.events, file: options.file });
+    summary.say(
+      `They hold ${scenario.held.size} events: ` +
+        `${scenario.first.url} ${scenario.second.url} ${scenario.hostile.url}`,
+    );
+    const port = await freePort();
+    const config = `${workDir}/bigbrotr.yaml`;
+    const dataDir = `${workDir}/data`;
+    await Deno.writeTextFile(
+      `${workDir}/seeds.txt`,
+      `# One relay; the rest is found\n${scenario.first.url}\n`,
+    );
+    await Deno.writeTextFile(config, configuration(scenario, { port, workDir }));
+    {
+      const startedMs = performance.now();
+      await using child = startChild({ config, dataDir, port, echo: options.verbose });
+      await observe(child, scenario, summary, startedMs);
+      const { code, elapsedMs } = await child.stop();
+      summary.add(
+        "SIGTERM ends it with exit code 0 within 10 s",
+        `code ${code} after ${(elapsedMs / 1000).toFixed(1)} s`,
+        code === 0 && elapsedMs < STOP_LIMIT_MS,
+      );
+      if (summary.failures > 0) {
+        summary.say(`\nThe last lines of its log:\n${child.log.slice(-40).join("\n")}`);
+      }
+    }
+    summary.say("Exporting the archive …");
+    const exported = await runCommand([
+      "export",
+      "--config",
+      config,
+      "--data",
+      dataDir,
+      "--out",
+      `${workDir}/events.jsonl`,
+    ]);
+    if (exported.code !== 0) summary.say(exported.stderr);
+    await checkArchive(scenario, `${workDir}/events.jsonl`, summary);
+    summary.print();
+    return summary.failures === 0 ? 0 : 1;
+  } finally {
+    await Deno.remove(workDir, { recursive: true });
+  }
+}
+
+async function observe(
+  child: Child,
+  scenario: Scenario,
+  summary: Summary,
+  startedMs: number,
+): Promise<void> {
+  summary.say(`Running bigbrotr (pid ${child.pid}, ${child.url}) …`);
+  await waitUntilDone(child, scenario, summary, startedMs);
+  await checkRelays(child, scenario, summary);
+  await checkReports(child, scenario, summary);
+  await checkJobs(scenario, child, summary);
+  const resident = await child.residentBytes();
+  summary.note("Resident memory", `${((resident ?? 0) / 2 ** 20).toFixed(0)} MiB`);
+}
+
+/** Everything short, so that a person can watch; nothing that a public network would be asked. */
+function configuration(scenario: Scenario, run: { port: number; workDir: string }): string {
+  return JSON.stringify({
+    networks: { local: { enabled: true } },
+    identity: { name: "BigBrotr demo" },
+    seeder: { file: `${run.workDir}/seeds.txt` },
+    finder: {
+      interval: "5s",
+      lists: [{ url: scenario.listUrl, expression: "relays[].url" }],
+    },
+    validator: { interval: "5s" },
+    monitor: {
+      interval: "5s",
+      check_interval: "1h",
+      publish: { relays: [scenario.first.url] },
+    },
+    synchronizer: { interval: "5s", page_size: 200 },
+    refresher: { interval: "2s" },
+    dvm: { relays: [scenario.first.url] },
+    api: { port: run.port },
+  });
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("Cannot find a free port");
+  return address.port;
+}
+
+if (import.meta.main) {
+  const program = new Command("demo")
+    .description("Runs BigBrotr against relays on this machine and checks what it says.")
+    .option("--events <file>", "signed events, one JSON object a line, instead of generated ones")
+    .option("--count <n>", "how many events to generate", "3000")
+    .option("--verbose", "show the log of the process")
+    .parse(Deno.args, { from: "user" });
+  const { events, count, verbose } = program.opts<
+    { events?: string; count: string; verbose?: boolean }
+  >();
+  Deno.exitCode = await demo({
+    events: Number(count),
+    verbose: verbose === true,
+    ...(events === undefined ? {} : { file: events }),
+  });
+}
