@@ -1,0 +1,1071 @@
+-- The schema after 0004_views, generated: don't edit (tests/support/schema_dump.ts).
+
+create table candidate (
+  url text not null,
+  network text not null,
+  source text not null,
+  state text not null default 'pending'::text,
+  found_at bigint not null,
+  named_at bigint not null,
+  attempts integer not null default 0,
+  next_attempt_at bigint not null,
+  claimed_until bigint not null default 0,
+  last_reason text,
+  constraint candidate_pkey PRIMARY KEY (url),
+  constraint candidate_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'junk'::text]))),
+  constraint candidate_url_check CHECK (((octet_length(url) >= 1) AND (octet_length(url) <= 2048)))
+);
+
+create table coverage (
+  relay_id integer not null,
+  filter_id integer not null,
+  since bigint not null,
+  until bigint not null,
+  state text not null,
+  proof text,
+  reason text,
+  missing bigint,
+  updated_at bigint not null,
+  constraint coverage_check CHECK ((until >= since)),
+  constraint coverage_filter_id_fkey FOREIGN KEY (filter_id) REFERENCES filter(id),
+  constraint coverage_pkey PRIMARY KEY (relay_id, filter_id, since),
+  constraint coverage_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE,
+  constraint coverage_state_check CHECK ((state = ANY (ARRAY['closed'::text, 'open'::text, 'gap'::text])))
+);
+
+create table dvm_job (
+  request_id bytea not null,
+  kind integer not null,
+  pubkey bytea not null,
+  received_at bigint not null,
+  expires_at bigint,
+  request text not null,
+  relay_url text,
+  state text not null default 'received'::text,
+  attempts integer not null default 0,
+  claimed_until bigint not null default 0,
+  answer text,
+  answered_at bigint,
+  published_at bigint,
+  constraint dvm_job_pkey PRIMARY KEY (request_id),
+  constraint dvm_job_state_check CHECK ((state = ANY (ARRAY['received'::text, 'processing'::text, 'answered'::text, 'failed'::text, 'expired'::text, 'cancelled'::text])))
+) with (fillfactor=80);
+
+create table event (
+  seq bigint not null generated always as identity,
+  created_at bigint not null,
+  kind integer not null,
+  id bytea not null,
+  pubkey bytea not null,
+  sig bytea not null,
+  tags text not null,
+  content text not null,
+  content_raw text not null default ''::text,
+  tag_keys bigint[] not null default '{}'::bigint[],
+  constraint event_id UNIQUE (id),
+  constraint event_pkey PRIMARY KEY (seq)
+);
+
+create table event_relay (
+  event_seq bigint not null,
+  seq bigint not null generated always as identity,
+  relay_id integer not null,
+  seen_at integer not null,
+  constraint event_relay_pkey PRIMARY KEY (event_seq, relay_id)
+);
+
+create table filter (
+  id integer not null generated always as identity,
+  hash bytea not null,
+  filter text not null,
+  constraint filter_hash_key UNIQUE (hash),
+  constraint filter_pkey PRIMARY KEY (id)
+);
+
+create table metadata (
+  id integer not null generated always as identity,
+  type text not null,
+  hash bytea not null,
+  data jsonb not null,
+  constraint metadata_content UNIQUE (hash, type),
+  constraint metadata_pkey PRIMARY KEY (id)
+);
+
+create table relay (
+  id integer not null generated always as identity,
+  url text not null,
+  network text not null,
+  discovered_at bigint not null,
+  constraint relay_pkey PRIMARY KEY (id),
+  constraint relay_url_check CHECK (((octet_length(url) >= 1) AND (octet_length(url) <= 2048))),
+  constraint relay_url_key UNIQUE (url)
+);
+
+create table relay_check (
+  relay_id integer not null,
+  checked_at bigint not null,
+  ok boolean not null,
+  reason text,
+  rtt_open_ms integer,
+  rtt_read_ms integer,
+  rtt_write_ms integer,
+  rtt_nip11_ms integer,
+  detail jsonb,
+  constraint relay_check_pkey PRIMARY KEY (relay_id, checked_at),
+  constraint relay_check_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE
+);
+
+create table relay_metadata (
+  relay_id integer not null,
+  type text not null,
+  generated_at bigint not null,
+  metadata_id integer not null,
+  confirmed_at bigint not null,
+  constraint relay_metadata_metadata_id_fkey FOREIGN KEY (metadata_id) REFERENCES metadata(id),
+  constraint relay_metadata_pkey PRIMARY KEY (relay_id, type, generated_at),
+  constraint relay_metadata_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE
+) with (fillfactor=80);
+
+create table relay_report (
+  relay_id integer not null,
+  content_hash bytea not null,
+  event_id bytea not null,
+  published_at bigint not null,
+  constraint relay_report_pkey PRIMARY KEY (relay_id),
+  constraint relay_report_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE
+);
+
+create table relay_status (
+  relay_id integer not null,
+  state text not null default 'unknown'::text,
+  failures integer not null default 0,
+  checked_at bigint,
+  online_at bigint,
+  rtt_open_ms integer,
+  next_check_at bigint not null default 0,
+  check_claimed_until bigint not null default 0,
+  check_claimed_by text,
+  next_sync_at bigint not null default 0,
+  sync_claimed_until bigint not null default 0,
+  sync_claimed_by text,
+  constraint relay_status_pkey PRIMARY KEY (relay_id),
+  constraint relay_status_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE,
+  constraint relay_status_state_check CHECK ((state = ANY (ARRAY['unknown'::text, 'online'::text, 'unreachable'::text, 'dead'::text])))
+) with (fillfactor=50);
+
+create table schema_migration (
+  version integer not null,
+  name text not null,
+  hash text not null,
+  applied_at timestamp with time zone not null default now(),
+  constraint schema_migration_pkey PRIMARY KEY (version)
+);
+
+create table service_state (
+  service text not null,
+  key text not null,
+  value jsonb not null,
+  updated_at bigint not null,
+  constraint service_state_pkey PRIMARY KEY (service, key)
+) with (fillfactor=80);
+
+create table stat_kind (
+  kind integer not null,
+  events bigint not null,
+  constraint stat_kind_pkey PRIMARY KEY (kind)
+) with (fillfactor=70);
+
+create table stat_kind_relay (
+  relay_id integer not null,
+  kind integer not null,
+  sightings bigint not null,
+  constraint stat_kind_relay_pkey PRIMARY KEY (relay_id, kind)
+) with (fillfactor=70);
+
+create table stat_pubkey (
+  pubkey bytea not null,
+  events bigint not null,
+  constraint stat_pubkey_pkey PRIMARY KEY (pubkey)
+) with (fillfactor=80);
+
+create table stat_pubkey_relay (
+  relay_id integer not null,
+  pubkey bytea not null,
+  sightings bigint not null,
+  constraint stat_pubkey_relay_pkey PRIMARY KEY (relay_id, pubkey)
+) with (fillfactor=80);
+
+create table stat_relay (
+  relay_id integer not null,
+  sightings bigint not null,
+  pubkeys bigint not null,
+  constraint stat_relay_pkey PRIMARY KEY (relay_id)
+) with (fillfactor=50);
+
+create table stat_total (
+  one boolean not null default true,
+  event_seq bigint not null default 0,
+  sighting_seq bigint not null default 0,
+  events bigint not null default 0,
+  sightings bigint not null default 0,
+  pubkeys bigint not null default 0,
+  constraint stat_total_one_check CHECK (one),
+  constraint stat_total_pkey PRIMARY KEY (one)
+) with (fillfactor=20);
+
+CREATE INDEX candidate_due ON public.candidate USING btree (next_attempt_at);
+
+CREATE INDEX dvm_job_unpublished ON public.dvm_job USING btree (answered_at) WHERE ((answer IS NOT NULL) AND (published_at IS NULL));
+
+CREATE INDEX dvm_job_waiting ON public.dvm_job USING btree (received_at) WHERE (state = ANY (ARRAY['received'::text, 'processing'::text]));
+
+CREATE INDEX event_created ON public.event USING btree (created_at);
+
+CREATE INDEX event_kind ON public.event USING btree (kind, created_at);
+
+CREATE INDEX event_pubkey ON public.event USING btree ("substring"(pubkey, 1, 8), created_at, kind);
+
+CREATE INDEX event_relay_seq ON public.event_relay USING brin (seq) WITH (pages_per_range='32');
+
+CREATE INDEX event_tag ON public.event USING gin (tag_keys);
+
+CREATE INDEX relay_metadata_document ON public.relay_metadata USING btree (metadata_id);
+
+CREATE OR REPLACE FUNCTION public.all_statistics_refresh(event_horizon bigint, sighting_horizon bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform from stat_total for update;
+  delete from stat_kind;
+  delete from stat_pubkey;
+  delete from stat_relay;
+  delete from stat_kind_relay;
+  delete from stat_pubkey_relay;
+  update stat_total t set event_seq = 0, sighting_seq = 0, events = 0, sightings = 0, pubkeys = 0;
+  perform statistics_add(0, event_horizon, 0, sighting_horizon);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.candidate_claim(of_networks text[], at bigint, lease_seconds bigint, max_rows integer)
+ RETURNS TABLE(url text, attempts integer)
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return query
+  update candidate c set claimed_until = at + lease_seconds
+  where c.url in (
+    select d.url from candidate d
+    where d.next_attempt_at <= at and d.claimed_until <= at and d.network = any (of_networks)
+    order by d.next_attempt_at, d.url
+    limit max_rows
+    for update skip locked
+  )
+  returning c.url, c.attempts;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.candidate_forget(before bigint, max_rows integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  delete from candidate c where c.url in (
+    select d.url from candidate d where d.state = 'junk' and d.named_at < before limit max_rows
+  );
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.candidate_insert(urls text[], networks text[], sources text[], at bigint)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  update candidate c set named_at = at
+  from unnest(urls) as g(url)
+  where c.url = g.url and c.named_at < at - 3600;
+  insert into candidate (url, network, source, found_at, named_at, next_attempt_at)
+  select distinct on (g.url) g.url, g.network, g.source, at, at, at
+  from unnest(urls, networks, sources) as g(url, network, source)
+  where not exists (select from relay r where r.url = g.url)
+  order by g.url
+  on conflict (url) do nothing;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.candidate_postpone(rows jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  update candidate c
+  set attempts = c.attempts + 1, next_attempt_at = g.next_attempt_at, last_reason = g.reason,
+    state = case when g.junk then 'junk' else 'pending' end, claimed_until = 0
+  from jsonb_to_recordset(rows) as g(url text, next_attempt_at bigint, reason text, junk bool)
+  where c.url = g.url;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.candidate_promote(urls text[], networks text[], at bigint)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from candidate c using unnest(urls) as g(url) where c.url = g.url;
+  return relay_insert(urls, networks, at);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.coverage_replace(of_relay_id integer, filter_text text, rows jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int; f int; h bytea := sha256(convert_to(filter_text, 'UTF8'));
+begin
+  insert into filter (hash, filter)
+  select h, filter_text where not exists (select from filter where hash = h)
+  on conflict (hash) do nothing;
+  select id into f from filter where hash = h;
+  delete from coverage c where c.relay_id = of_relay_id and c.filter_id = f
+    and not exists (
+      select from jsonb_to_recordset(rows) as g(since bigint) where g.since = c.since);
+  insert into coverage (
+    relay_id, filter_id, since, until, state, proof, reason, missing, updated_at)
+  select of_relay_id, f, g.since, g.until, g.state, g.proof, g.reason, g.missing, g.updated_at
+  from jsonb_to_recordset(rows) as g(
+    since bigint, until bigint, state text, proof text, reason text, missing bigint,
+    updated_at bigint)
+  on conflict (relay_id, filter_id, since) do update
+  set until = excluded.until, state = excluded.state, proof = excluded.proof,
+    reason = excluded.reason, missing = excluded.missing, updated_at = excluded.updated_at
+  where coverage is distinct from excluded;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_answer(of_request_id bytea, new_state text, new_answer text, at bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j
+  set state = new_state, answer = new_answer, answered_at = at, claimed_until = 0
+  where j.request_id = of_request_id and j.answer is null
+    and j.state in ('received', 'processing');
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_cancel(of_request_id bytea, of_pubkey bytea)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j set state = 'cancelled', claimed_until = 0
+  where j.request_id = of_request_id and j.pubkey = of_pubkey
+    and j.state in ('received', 'processing');
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_claim(at bigint, lease_seconds bigint, max_rows integer)
+ RETURNS SETOF dvm_job
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j set state = 'expired'
+  where j.state in ('received', 'processing') and j.claimed_until <= at and j.expires_at < at;
+  return query
+  update dvm_job j
+  set state = 'processing', attempts = j.attempts + 1, claimed_until = at + lease_seconds
+  where j.request_id in (
+    select d.request_id from dvm_job d
+    where d.state in ('received', 'processing') and d.claimed_until <= at
+    order by d.received_at, d.request_id
+    limit max_rows
+    for update skip locked
+  )
+  returning j.*;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_delete_expired(before bigint, max_rows integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  delete from dvm_job j where j.request_id in (
+    select d.request_id from dvm_job d
+    where d.received_at < before and d.state not in ('received', 'processing')
+      and (d.answer is null or d.published_at is not null)
+    limit max_rows
+  );
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_insert(of_request_id bytea, of_kind integer, of_pubkey bytea, at bigint, until_at bigint, of_request text, of_relay_url text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into dvm_job (request_id, kind, pubkey, received_at, expires_at, request, relay_url)
+  values (of_request_id, of_kind, of_pubkey, at, until_at, of_request, of_relay_url)
+  on conflict do nothing;
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_published(of_request_id bytea, at bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j set published_at = at
+  where j.request_id = of_request_id and j.published_at is null;
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_class(kind integer)
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select case
+    when kind between 20000 and 29999 then 'ephemeral'
+    when kind between 30000 and 39999 then 'addressable'
+    when kind between 10000 and 19999 or kind in (0, 3) then 'replaceable'
+    else 'regular'
+  end
+$function$;
+
+CREATE OR REPLACE FUNCTION public.event_delete(event_seqs bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare t stat_total; deleted int;
+begin
+  select * into t from stat_total for update;
+  perform pg_advisory_xact_lock(ingest_lock());
+
+  with given as materialized (
+    select e.kind, e.pubkey, count(*) as n from event e
+    where e.seq = any (event_seqs) and e.seq <= t.event_seq group by e.kind, e.pubkey
+  ), kinds as (
+    update stat_kind k set events = k.events - g.n
+    from (select kind, sum(n) as n from given group by kind) g where k.kind = g.kind
+  )
+  update stat_pubkey p set events = p.events - g.n
+  from (select pubkey, sum(n) as n from given group by pubkey) g where p.pubkey = g.pubkey;
+  delete from stat_kind where events <= 0;
+
+  with given as materialized (
+    select r.relay_id, e.kind, e.pubkey, count(*) as n
+    from event e join event_relay r on r.event_seq = e.seq
+    where e.seq = any (event_seqs) and r.seq <= t.sighting_seq
+    group by r.relay_id, e.kind, e.pubkey
+  ), kinds as (
+    update stat_kind_relay k set sightings = k.sightings - g.n
+    from (select relay_id, kind, sum(n) as n from given group by relay_id, kind) g
+    where k.relay_id = g.relay_id and k.kind = g.kind
+  ), pubkeys as (
+    update stat_pubkey_relay p set sightings = p.sightings - g.n
+    from (select relay_id, pubkey, sum(n) as n from given group by relay_id, pubkey) g
+    where p.relay_id = g.relay_id and p.pubkey = g.pubkey
+  ), relays as (
+    update stat_relay s set sightings = s.sightings - g.n
+    from (select relay_id, sum(n) as n from given group by relay_id) g
+    where s.relay_id = g.relay_id
+  )
+  update stat_total s set sightings = s.sightings - (select coalesce(sum(n), 0) from given);
+  delete from stat_kind_relay k using (
+    select distinct r.relay_id, e.kind from event e join event_relay r on r.event_seq = e.seq
+    where e.seq = any (event_seqs)) g
+  where k.relay_id = g.relay_id and k.kind = g.kind and k.sightings <= 0;
+  with gone as (
+    delete from stat_pubkey_relay p using (
+      select distinct r.relay_id, e.pubkey from event e join event_relay r on r.event_seq = e.seq
+      where e.seq = any (event_seqs)) g
+    where p.relay_id = g.relay_id and p.pubkey = g.pubkey and p.sightings <= 0
+    returning p.relay_id
+  )
+  update stat_relay s set pubkeys = s.pubkeys - g.n
+  from (select relay_id, count(*) as n from gone group by relay_id) g
+  where s.relay_id = g.relay_id;
+  delete from stat_relay where sightings <= 0;
+  with gone as (
+    delete from stat_pubkey p using (
+      select distinct e.pubkey from event e where e.seq = any (event_seqs)) g
+    where p.pubkey = g.pubkey and p.events <= 0
+    returning 1
+  )
+  update stat_total s
+  set pubkeys = s.pubkeys - (select count(*) from gone),
+    events = s.events - (
+      select count(*) from event e where e.seq = any (event_seqs) and e.seq <= t.event_seq);
+
+  delete from event_relay r where r.event_seq = any (event_seqs);
+  delete from event e where e.seq = any (event_seqs);
+  get diagnostics deleted = row_count;
+  return deleted;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_insert(ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[], OUT inserted integer, OUT seqs bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare same bool;
+begin
+  perform pg_advisory_xact_lock_shared(ingest_lock());
+  with fresh as (
+    insert into event (created_at, kind, id, pubkey, sig, tags, content, content_raw, tag_keys)
+    select g.created_at, g.kind, substring(ids, g.n::int * 32 - 31, 32),
+      substring(pubkeys, g.n::int * 32 - 31, 32), substring(sigs, g.n::int * 64 - 63, 64),
+      g.tags, g.content, g.raw, g.keys::bigint[]
+    from unnest(created_ats, kinds, event_insert.tags, contents, content_raws, event_insert.tag_keys)
+      with ordinality as g(created_at, kind, tags, content, raw, keys, n)
+    on conflict (id) do nothing
+    returning seq, id
+  )
+  -- The comparison proves that the numbers came back in the order of the input.
+  select count(*), array_agg(seq), string_agg(id, '') = ids into inserted, seqs, same from fresh;
+  if same is distinct from true then
+    -- A new statement, and so a new snapshot: it sees what a concurrent writer was first to insert.
+    seqs := event_known(ids);
+  end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_known(ids bytea)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ STABLE
+AS $function$
+begin
+  return array(
+    select (select e.seq from event e where e.id = substring(ids, n * 32 + 1, 32))
+    from generate_series(0, length(ids) / 32 - 1) as n
+  );
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_relay_insert(event_seqs bigint[], relay_ids integer[], seen_ats bigint[])
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  perform pg_advisory_xact_lock_shared(ingest_lock());
+  insert into event_relay (event_seq, relay_id, seen_at)
+  select g.event_seq, g.relay_id, g.seen_at - 1577836800
+  from unnest(event_seqs, relay_ids, seen_ats) as g(event_seq, relay_id, seen_at)
+  where (select true from event e where e.seq = g.event_seq)
+  on conflict do nothing;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_relay_insert_cascade(urls text[], networks text[], seen_ats bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[])
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare seqs bigint[];
+begin
+  perform relay_insert(urls, networks, (select min(t) from unnest(seen_ats) as t));
+  seqs := (event_insert(
+    ids, pubkeys, sigs, created_ats, kinds, tags, contents, content_raws, tag_keys)).seqs;
+  return event_relay_insert(
+    seqs,
+    (select array_agg(r.id order by g.n)
+     from unnest(urls) with ordinality as g(url, n) join relay r on r.url = g.url),
+    seen_ats);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.ingest_lock()
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select 7166253194461::bigint $function$;
+
+CREATE OR REPLACE FUNCTION public.metadata_insert(rows jsonb)
+ RETURNS integer[]
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into metadata (type, hash, data)
+  select distinct on (g.hash, g.type) g.type, decode(g.hash, 'hex'), g.data
+  from jsonb_to_recordset(rows) as g(type text, hash text, data jsonb)
+  where not exists (
+    select from metadata m where m.hash = decode(g.hash, 'hex') and m.type = g.type)
+  order by g.hash, g.type
+  on conflict on constraint metadata_content do nothing;
+  return (
+    select array_agg(m.id order by g.n)
+    from jsonb_array_elements(rows) with ordinality as g(row, n)
+    left join metadata m on m.hash = decode(g.row ->> 'hash', 'hex') and m.type = g.row ->> 'type'
+  );
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.orphan_event_delete(after_seq bigint, max_rows integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return event_delete(array(
+    select e.seq from event e
+    where e.seq > after_seq and e.seq <= after_seq + max_rows
+      and not exists (select from event_relay r where r.event_seq = e.seq)));
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.orphan_metadata_delete(max_rows integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  delete from metadata m where m.id in (
+    select o.id from metadata o
+    where not exists (select from relay_metadata r where r.metadata_id = o.id) limit max_rows
+  );
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_check_insert(rows jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  update relay_status s
+  set state = g.state, failures = g.failures, checked_at = g.checked_at,
+    online_at = case when g.ok then g.checked_at else s.online_at end,
+    rtt_open_ms = case when g.ok then g.rtt_open_ms else s.rtt_open_ms end,
+    next_check_at = g.next_check_at, check_claimed_until = 0, check_claimed_by = null
+  from (
+    select distinct on (relay_id) *
+    from jsonb_to_recordset(rows) as g(
+      relay_id int, checked_at bigint, ok bool, rtt_open_ms int, state text, failures int,
+      next_check_at bigint)
+    order by relay_id, checked_at desc
+  ) g
+  where s.relay_id = g.relay_id and g.checked_at >= coalesce(s.checked_at, g.checked_at);
+  insert into relay_check (
+    relay_id, checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, detail)
+  select g.relay_id, g.checked_at, g.ok, g.reason, g.rtt_open_ms, g.rtt_read_ms, g.rtt_write_ms,
+    g.rtt_nip11_ms, g.detail
+  from jsonb_to_recordset(rows) as g(
+    relay_id int, checked_at bigint, ok bool, reason text, rtt_open_ms int, rtt_read_ms int,
+    rtt_write_ms int, rtt_nip11_ms int, detail jsonb)
+  join relay r on r.id = g.relay_id
+  on conflict do nothing;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_claim_for_check(of_networks text[], at bigint, lease_seconds bigint, owner text, max_rows integer)
+ RETURNS TABLE(id integer, url text, network text, state text, failures integer, checked_at bigint, online_at bigint)
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return query
+  update relay_status s set check_claimed_until = at + lease_seconds, check_claimed_by = owner
+  from relay r
+  where r.id = s.relay_id and s.relay_id in (
+    select d.relay_id from relay_status d join relay q on q.id = d.relay_id
+    where d.next_check_at <= at and d.check_claimed_until <= at and q.network = any (of_networks)
+    order by d.next_check_at, d.relay_id
+    limit max_rows
+    for update of d skip locked
+  )
+  returning r.id, r.url, r.network, s.state, s.failures, s.checked_at, s.online_at;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_claim_for_sync(of_networks text[], of_states text[], at bigint, lease_seconds bigint, owner text, max_rows integer)
+ RETURNS TABLE(id integer, url text, network text, state text, next_sync_at bigint)
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return query
+  update relay_status s set sync_claimed_until = at + lease_seconds, sync_claimed_by = owner
+  from relay r
+  where r.id = s.relay_id and s.relay_id in (
+    select d.relay_id from relay_status d join relay q on q.id = d.relay_id
+    where d.next_sync_at <= at and d.sync_claimed_until <= at
+      and q.network = any (of_networks) and d.state = any (of_states)
+    order by d.next_sync_at, d.relay_id
+    limit max_rows
+    for update of d skip locked
+  )
+  returning r.id, r.url, r.network, s.state, s.next_sync_at;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_extend_sync(of_relay_id integer, owner text, until_at bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update relay_status s set sync_claimed_until = until_at
+  where s.relay_id = of_relay_id and s.sync_claimed_by is not distinct from owner;
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_insert(urls text[], networks text[], at bigint)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  with fresh as (
+    insert into relay (url, network, discovered_at)
+    select distinct on (g.url) g.url, g.network, at
+    from unnest(urls, networks) as g(url, network)
+    where not exists (select from relay r where r.url = g.url)
+    order by g.url
+    on conflict (url) do nothing
+    returning id
+  )
+  insert into relay_status (relay_id) select id from fresh;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_metadata_delete_expired(before bigint, max_rows integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  delete from relay_metadata m
+  where (m.relay_id, m.type, m.generated_at) in (
+    select o.relay_id, o.type, o.generated_at from relay_metadata o
+    where o.confirmed_at < before and exists (
+      select from relay_metadata newer
+      where newer.relay_id = o.relay_id and newer.type = o.type
+        and newer.generated_at > o.generated_at)
+    limit max_rows
+  );
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_metadata_insert_cascade(rows jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int; metadata_ids int[];
+begin
+  metadata_ids := metadata_insert(rows);
+  with given as materialized (
+    select distinct on (g.row ->> 'relay_id', g.row ->> 'type')
+      (g.row ->> 'relay_id')::int as relay_id, g.row ->> 'type' as type,
+      (g.row ->> 'generated_at')::bigint as generated_at, metadata_ids[g.n::int] as metadata_id
+    from jsonb_array_elements(rows) with ordinality as g(row, n)
+    order by g.row ->> 'relay_id', g.row ->> 'type', (g.row ->> 'generated_at')::bigint desc
+  ), latest as materialized (
+    select g.relay_id, g.type, g.generated_at, g.metadata_id, m.generated_at as since,
+      m.metadata_id as latest_id
+    from given g
+    left join lateral (
+      select * from relay_metadata m
+      where m.relay_id = g.relay_id and m.type = g.type order by m.generated_at desc limit 1
+    ) m on true
+  ), confirmed as (
+    update relay_metadata m set confirmed_at = greatest(m.confirmed_at, l.generated_at)
+    from latest l
+    where l.latest_id = l.metadata_id and m.relay_id = l.relay_id and m.type = l.type
+      and m.generated_at = l.since
+  )
+  insert into relay_metadata (relay_id, type, generated_at, metadata_id, confirmed_at)
+  select relay_id, type, generated_at, metadata_id, generated_at
+  from latest
+  where latest_id is distinct from metadata_id and generated_at > coalesce(since, generated_at - 1)
+  on conflict do nothing;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_release_sync(of_relay_id integer, owner text, next_at bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update relay_status s
+  set next_sync_at = next_at, sync_claimed_until = 0, sync_claimed_by = null
+  where s.relay_id = of_relay_id and s.sync_claimed_by is not distinct from owner;
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_report_upsert(rows jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  insert into relay_report (relay_id, content_hash, event_id, published_at)
+  select g.relay_id, decode(g.content_hash, 'hex'), decode(g.event_id, 'hex'), g.published_at
+  from jsonb_to_recordset(rows) as g(
+    relay_id int, content_hash text, event_id text, published_at bigint)
+  on conflict (relay_id) do update
+  set content_hash = excluded.content_hash, event_id = excluded.event_id,
+    published_at = excluded.published_at;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.service_state_delete(of_service text, of_key text)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  delete from service_state where service = of_service and key = of_key;
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.service_state_get(of_service text, of_key text)
+ RETURNS jsonb
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select value from service_state where service = of_service and key = of_key
+$function$;
+
+CREATE OR REPLACE FUNCTION public.service_state_upsert(of_service text, of_key text, new_value jsonb, at bigint)
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into service_state (service, key, value, updated_at)
+  values (of_service, of_key, new_value, at)
+  on conflict (service, key) do update
+  set value = excluded.value, updated_at = excluded.updated_at
+$function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_add(event_from bigint, event_to bigint, sighting_from bigint, sighting_to bigint, OUT new_events bigint, OUT new_sightings bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare new_pubkeys bigint;
+begin
+  with given as materialized (
+    select e.kind, e.pubkey, count(*) as n from event e
+    where e.seq > event_from and e.seq <= event_to group by e.kind, e.pubkey
+  ), kinds as (
+    insert into stat_kind (kind, events) select g.kind, sum(g.n) from given g group by g.kind
+    on conflict (kind) do update set events = stat_kind.events + excluded.events
+  ), pubkeys as (
+    insert into stat_pubkey (pubkey, events)
+    select g.pubkey, sum(g.n) from given g group by g.pubkey
+    on conflict (pubkey) do update set events = stat_pubkey.events + excluded.events
+    returning (xmax = 0) as fresh
+  )
+  select coalesce((select sum(n) from given), 0),
+    (select count(*) from pubkeys where fresh) into new_events, new_pubkeys;
+
+  with given as materialized (
+    select r.relay_id, e.kind, e.pubkey, count(*) as n
+    from event_relay r join event e on e.seq = r.event_seq
+    where r.seq > sighting_from and r.seq <= sighting_to group by r.relay_id, e.kind, e.pubkey
+  ), kinds as (
+    insert into stat_kind_relay (relay_id, kind, sightings)
+    select g.relay_id, g.kind, sum(g.n) from given g group by g.relay_id, g.kind
+    on conflict (relay_id, kind) do update
+    set sightings = stat_kind_relay.sightings + excluded.sightings
+  ), pubkeys as (
+    insert into stat_pubkey_relay (relay_id, pubkey, sightings)
+    select g.relay_id, g.pubkey, sum(g.n) from given g group by g.relay_id, g.pubkey
+    on conflict (relay_id, pubkey) do update
+    set sightings = stat_pubkey_relay.sightings + excluded.sightings
+    returning relay_id, (xmax = 0) as fresh
+  ), relays as (
+    insert into stat_relay (relay_id, sightings, pubkeys)
+    select g.relay_id, g.n, p.n
+    from (select relay_id, sum(n) as n from given group by relay_id) g
+    join (select relay_id, count(*) filter (where fresh) as n from pubkeys group by relay_id) p
+      using (relay_id)
+    on conflict (relay_id) do update
+    set sightings = stat_relay.sightings + excluded.sightings,
+      pubkeys = stat_relay.pubkeys + excluded.pubkeys
+  )
+  select coalesce(sum(n), 0) into new_sightings from given;
+
+  update stat_total t
+  set event_seq = event_to, sighting_seq = sighting_to, events = t.events + new_events,
+    sightings = t.sightings + new_sightings, pubkeys = t.pubkeys + new_pubkeys;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_horizon(OUT event_seq bigint, OUT sighting_seq bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_advisory_xact_lock(ingest_lock());
+  select case when is_called then last_value else 0 end into event_seq from event_seq_seq;
+  select case when is_called then last_value else 0 end into sighting_seq from event_relay_seq_seq;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_refresh(event_horizon bigint, sighting_horizon bigint, max_rows bigint, OUT events bigint, OUT sightings bigint, OUT behind bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+declare t stat_total; event_to bigint; sighting_to bigint;
+begin
+  select * into t from stat_total for update;
+  event_to := greatest(t.event_seq, least(event_horizon, t.event_seq + max_rows));
+  sighting_to := greatest(t.sighting_seq, least(sighting_horizon, t.sighting_seq + max_rows));
+  select a.new_events, a.new_sightings into events, sightings
+  from statistics_add(t.event_seq, event_to, t.sighting_seq, sighting_to) a;
+  behind := greatest(event_horizon - event_to, 0) + greatest(sighting_horizon - sighting_to, 0);
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.tag_key(letter text, value text)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select (case when value ~ '^[0-9a-f]{64}$' then ('x' || substr(value, 1, 16))::bit(64)
+    else ('x' || encode(substring(sha256(convert_to(value, 'UTF8')), 1, 8), 'hex'))::bit(64)
+  end)::bigint # (ascii(letter)::bigint << 56)
+$function$;
+
+create view coverage_view as
+ SELECT r.url AS relay_url,
+    f.filter,
+    c.since,
+    c.until,
+    c.state,
+    c.proof,
+    c.reason,
+    c.missing,
+    c.updated_at
+   FROM ((coverage c
+     JOIN relay r ON ((r.id = c.relay_id)))
+     JOIN filter f ON ((f.id = c.filter_id)));
+
+create view event_relay_view as
+ SELECT encode(e.id, 'hex'::text) AS event_id,
+    r.url AS relay_url,
+    (s.seen_at + (1577836800)::bigint) AS seen_at
+   FROM ((event_relay s
+     JOIN event e ON ((e.seq = s.event_seq)))
+     JOIN relay r ON ((r.id = s.relay_id)));
+
+create view event_stats as
+ SELECT t.events,
+    t.sightings,
+    t.pubkeys,
+    k.kinds,
+    k.regular,
+    k.replaceable,
+    k.ephemeral,
+    k.addressable
+   FROM stat_total t,
+    ( SELECT count(*) AS kinds,
+            (COALESCE(sum(stat_kind.events) FILTER (WHERE (event_class(stat_kind.kind) = 'regular'::text)), (0)::numeric))::bigint AS regular,
+            (COALESCE(sum(stat_kind.events) FILTER (WHERE (event_class(stat_kind.kind) = 'replaceable'::text)), (0)::numeric))::bigint AS replaceable,
+            (COALESCE(sum(stat_kind.events) FILTER (WHERE (event_class(stat_kind.kind) = 'ephemeral'::text)), (0)::numeric))::bigint AS ephemeral,
+            (COALESCE(sum(stat_kind.events) FILTER (WHERE (event_class(stat_kind.kind) = 'addressable'::text)), (0)::numeric))::bigint AS addressable
+           FROM stat_kind) k;
+
+create view event_view as
+ SELECT encode(id, 'hex'::text) AS id,
+    encode(pubkey, 'hex'::text) AS pubkey,
+    created_at,
+    kind,
+    (tags)::json AS tags,
+    content,
+    (NULLIF(content_raw, ''::text))::json AS content_json,
+    encode(sig, 'hex'::text) AS sig,
+    seq
+   FROM event;
+
+create view kind_counts as
+ SELECT kind,
+    event_class(kind) AS class,
+    events
+   FROM stat_kind;
+
+create view kind_counts_by_relay as
+ SELECT r.url AS relay_url,
+    k.kind,
+    k.sightings AS events
+   FROM (stat_kind_relay k
+     JOIN relay r ON ((r.id = k.relay_id)));
+
+create view pubkey_counts as
+ SELECT encode(pubkey, 'hex'::text) AS pubkey,
+    events
+   FROM stat_pubkey;
+
+create view pubkey_counts_by_relay as
+ SELECT r.url AS relay_url,
+    encode(p.pubkey, 'hex'::text) AS pubkey,
+    p.sightings AS events
+   FROM (stat_pubkey_relay p
+     JOIN relay r ON ((r.id = p.relay_id)));
+
+create view relay_check_view as
+ SELECT r.url AS relay_url,
+    c.checked_at,
+    c.ok,
+    c.reason,
+    c.rtt_open_ms,
+    c.rtt_read_ms,
+    c.rtt_write_ms,
+    c.rtt_nip11_ms,
+    c.detail
+   FROM (relay_check c
+     JOIN relay r ON ((r.id = c.relay_id)));
+
+create view relay_metadata_latest as
+ SELECT r.url AS relay_url,
+    l.type,
+    l.generated_at,
+    l.confirmed_at,
+    encode(d.hash, 'hex'::text) AS hash,
+    d.data
+   FROM ((( SELECT DISTINCT ON (relay_metadata.relay_id, relay_metadata.type) relay_metadata.relay_id,
+            relay_metadata.type,
+            relay_metadata.generated_at,
+            relay_metadata.metadata_id,
+            relay_metadata.confirmed_at
+           FROM relay_metadata
+          ORDER BY relay_metadata.relay_id, relay_metadata.type, relay_metadata.generated_at DESC) l
+     JOIN relay r ON ((r.id = l.relay_id)))
+     JOIN metadata d ON ((d.id = l.metadata_id)));
+
+create view relay_metadata_view as
+ SELECT r.url AS relay_url,
+    m.type,
+    m.generated_at,
+    m.confirmed_at,
+    encode(d.hash, 'hex'::text) AS hash,
+    d.data
+   FROM ((relay_metadata m
+     JOIN relay r ON ((r.id = m.relay_id)))
+     JOIN metadata d ON ((d.id = m.metadata_id)));
+
+create view relay_stats as
+ SELECT r.url AS relay_url,
+    r.network,
+    COALESCE(s.sightings, (0)::bigint) AS events,
+    COALESCE(s.pubkeys, (0)::bigint) AS pubkeys,
+    ( SELECT count(*) AS count
+           FROM stat_kind_relay k
+          WHERE (k.relay_id = r.id)) AS kinds
+   FROM (relay r
+     LEFT JOIN stat_relay s ON ((s.relay_id = r.id)));
+
+create view relay_view as
+ SELECT r.url,
+    r.network,
+    r.discovered_at,
+    s.state,
+    s.failures,
+    s.checked_at,
+    s.online_at,
+    s.rtt_open_ms,
+    s.next_check_at,
+    s.next_sync_at
+   FROM (relay r
+     JOIN relay_status s ON ((s.relay_id = r.id)));
