@@ -5,8 +5,8 @@
 import type { PageResult } from "../ingest/ingest.ts";
 import type { NostrEvent } from "../model/event.ts";
 import type { Filter } from "../model/filter.ts";
-import type { Capacity } from "./capacity.ts";
-import type { PageAnswer } from "./walk.ts";
+import type { Evidence } from "./evidence.ts";
+import type { PageAnswer } from "./page.ts";
 
 /** How far a split came. */
 export interface SecondSplit {
@@ -24,7 +24,7 @@ export interface SplitDeps {
   take(page: PageAnswer): Promise<PageResult>;
   /** The relay's own exact count (NIP-45), if it gives one. */
   count(filter: Filter): Promise<number | undefined>;
-  readonly capacity: Capacity;
+  readonly evidence: Evidence;
   readonly seen: SeenParts;
   /** False when the requests for splitting are used up; a bound for relays with tiny pages. */
   mayAsk(): boolean;
@@ -100,7 +100,7 @@ class Split {
     const { accepted } = await deps.take(page);
     for (const event of accepted) if (event.created_at === second) this.held.add(event.id);
     return page.end === "eose" && !page.late &&
-      deps.capacity.isWhole(page.size, page.limit);
+      deps.evidence.isWhole(page.size, page.limit);
   }
 
   /** True when everything was had, and the filter says that there is nothing else. */

@@ -57,6 +57,14 @@ export class Ledger {
     );
   }
 
+  /** Whether the relay has shown events of this second: a walk has come down to it, or it is a gap. */
+  hasEventsAt(second: number): boolean {
+    return this.#intervals.some((held) =>
+      (isPaged(held) && held.since === second + 1) ||
+      (held.state === "gap" && held.since <= second && held.until >= second)
+    );
+  }
+
   /** Ground between pages. */
   paged(window: CoverageWindow): void {
     this.#insert({ ...window, state: "open", reason: "paged" });

@@ -16,8 +16,8 @@ import {
   type SubscriptionEnd,
 } from "../nostr/relay_connection.ts";
 import type { Signer } from "../nostr/signer.ts";
+import type { PageAnswer } from "./page.ts";
 import type { OpenReason } from "./reasons.ts";
-import type { PageAnswer } from "./walk.ts";
 
 /** Bounds of a session; each is a setting. */
 export interface SessionLimits {
@@ -59,6 +59,8 @@ export interface RelaySession extends AsyncDisposable {
    * no event came behind its EOSE. Rejects only with `signal.reason`.
    */
   page(filter: Filter, options: SignalOptions): Promise<PageAnswer>;
+  /** A page, and whether events came behind its EOSE. Rejects only with `signal.reason`. */
+  listen(filter: Filter, options: SignalOptions): Promise<PageAnswer>;
   /** The relay's exact count, where it claims to count (NIP-45) and does. */
   count(filter: Filter, options: SignalOptions): Promise<number | undefined>;
   /** Pages are smaller than they could be. */
@@ -76,6 +78,7 @@ const RECONNECT_BASE_MS = 500;
 const RECONNECT_MAX_MS = 10_000;
 /** How long to listen for events behind an EOSE, on a relay that has not sent one before it yet. */
 const LINGER_MS = 250;
+const PADDING = 50;
 const NO_ID = "0".repeat(64);
 const NIP_COUNT = 45;
 const NIP_EOSE_HINT = 67;
@@ -155,12 +158,13 @@ class LadderSession implements RelaySession {
     for (;;) {
       const limit = filter.limit ?? this.#limit;
       const page = await this.#request({ ...filter, limit }, options);
-      const answer = this.#toAnswer(page, limit);
+      let answer = this.#toAnswer(page, limit);
+      if (answer.end === "eose" && answer.size === 0) {
+        answer = await this.listen({ ...filter, limit }, options);
+      }
       if (answer.end === "eose" || answer.end === "limit") {
         this.#succeeded(answer);
-        return answer.size > 0
-          ? answer
-          : await this.#confirmEmpty({ ...filter, limit }, answer, options);
+        return answer;
       }
       if (answer.end === "idle") {
         // As many events as came can be asked for again, in a page that ends without an EOSE.
@@ -196,8 +200,9 @@ class LadderSession implements RelaySession {
     const limit = filter.limit ?? this.#limit;
     const page = await this.#connection.request(filter, {
       idleMs: this.#deps.limits.idleMs,
-      // One event less than was asked for: then the last one ends the page.
-      maxEvents: this.#endsByLimit && limit > 1 ? limit - 1 : limit,
+      // Without EOSE one event less than was asked for, so that the last one ends the page; with it
+      // some more, for relays that pad their pages: what is cut off can't be judged.
+      maxEvents: this.#endsByLimit && limit > 1 ? limit - 1 : 2 * limit + PADDING,
       signer: this.#deps.signer,
       signal,
     });
@@ -225,19 +230,18 @@ class LadderSession implements RelaySession {
   }
 
   /**
-   * Asks once more for a page that came back empty, and leaves the question open until the relay has
-   * answered another one: whatever it still sends for the first shows that its EOSE came too early.
+   * Leaves the question open until the relay has answered another one: whatever it still sends for
+   * the first shows that its EOSE came too early.
    */
-  async #confirmEmpty(
-    filter: Filter,
-    empty: PageAnswer,
-    options: SignalOptions,
-  ): Promise<PageAnswer> {
+  async listen(filter: Filter, options: SignalOptions): Promise<PageAnswer> {
     const { signal } = options;
     const { idleMs } = this.#deps.limits;
-    const { limit } = empty;
+    const limit = filter.limit ?? this.#limit;
     this.#requests += 1;
-    await using subscription = this.#connection.subscribe([filter], { idleMs, signal });
+    await using subscription = this.#connection.subscribe([{ ...filter, limit }], {
+      idleMs,
+      signal,
+    });
     const events: unknown[] = [];
     let eose = false;
     let late = false;
@@ -263,13 +267,11 @@ class LadderSession implements RelaySession {
     await subscription[Symbol.asyncDispose]();
     await listening;
     signal?.throwIfAborted();
-    if (!eose) {
-      const stop = end === undefined ? "protocol_error" : stopReason(end);
-      return end?.reason === "idle"
-        ? { ...empty, end: "idle" }
-        : { ...empty, end: "stopped", stop };
-    }
-    return { ...empty, events, size: events.length, late };
+    const answer: PageAnswer = { events, size: events.length, limit, end: "eose", late };
+    if (eose) return answer;
+    if (end?.reason === "idle") return { ...answer, end: "idle" };
+    const stop = end === undefined ? "protocol_error" : stopReason(end);
+    return { ...answer, end: "stopped", stop };
   }
 
   #succeeded(answer: PageAnswer): void {

@@ -13,13 +13,15 @@ import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { readCoverage, replaceCoverage } from "../store/coverage.ts";
 import { ensureRelay } from "../store/relays.ts";
-import { Capacity } from "./capacity.ts";
 import { type ClaimLimits, relayClaims } from "./claims.ts";
 import { SeenParts, splitSecond } from "./dense.ts";
+import { Evidence } from "./evidence.ts";
 import { Ledger } from "./ledger.ts";
+import type { PageAnswer } from "./page.ts";
+import { Probes } from "./probes.ts";
 import type { OpenReason } from "./reasons.ts";
 import { openSession, type RelaySession, type SessionLimits } from "./session.ts";
-import { type PageAnswer, walkHole } from "./walk.ts";
+import { walkHole } from "./walk.ts";
 
 /** Bounds of one relay's turn; each is a setting. */
 export interface SyncLimits extends SessionLimits, ClaimLimits {
@@ -139,7 +141,7 @@ class Turn {
   readonly #filterKey: string;
   readonly #window: CoverageWindow;
   readonly #ledger: Ledger;
-  readonly #capacity = new Capacity();
+  readonly #evidence = new Evidence();
   readonly #seen = new SeenParts();
   readonly #startedMs: number;
   readonly #progress: SyncProgress = {
@@ -224,32 +226,32 @@ class Turn {
 
   #walk(hole: CoverageWindow, session: RelaySession): Promise<OpenReason | undefined> {
     const options = { signal: this.#request.signal };
-    const fetch = (filter: Filter): Promise<PageAnswer> => session.page(filter, options);
+    const asked = {
+      filter: this.#filter,
+      evidence: this.#evidence,
+      fetch: (filter: Filter): Promise<PageAnswer> => session.page(filter, options),
+      listen: (filter: Filter): Promise<PageAnswer> => session.listen(filter, options),
+      take: (page: PageAnswer): Promise<PageResult> => this.#take(page, session),
+    };
     return walkHole(hole, {
       ledger: this.#ledger,
-      capacity: this.#capacity,
+      evidence: this.#evidence,
+      probes: new Probes({ ...asked, pageSize: this.#limits.pageSize }),
+      take: asked.take,
       fetch: (window) => {
         this.#progress.reached = Math.min(this.#progress.reached ?? Infinity, window.until);
-        return fetch(within(this.#filter, window));
+        return asked.fetch(within(this.#filter, window));
       },
-      take: (page) => this.#take(page, session),
       split: (second, known) =>
         splitSecond(second, known, {
-          filter: this.#filter,
-          fetch,
-          take: (page) => this.#take(page, session),
+          ...asked,
           count: (filter) => session.count(filter, options),
-          capacity: this.#capacity,
           seen: this.#seen,
           mayAsk: () => this.#splitRequests++ < this.#limits.splitRequests,
           reduced: session.reduced,
         }),
-      probeCapacity: async (size) => {
-        if (size > this.#limits.pageSize) return;
-        const page = await fetch({ ...this.#filter, limit: size });
-        const { accepted } = await this.#take(page, session);
-        if (page.end === "eose") this.#capacity.saw(accepted.length);
-      },
+      isNewest: (newest) =>
+        this.#request.until === undefined && newest.until === this.#window.until,
       moved: () =>
         this.#clock.monotonicMs() - this.#savedMs < SAVE_EVERY_MS
           ? Promise.resolve()

@@ -11,28 +11,13 @@
 import type { CoverageProof, CoverageWindow } from "../model/coverage.ts";
 import type { NostrEvent } from "../model/event.ts";
 import type { PageResult } from "../ingest/ingest.ts";
-import type { Capacity } from "./capacity.ts";
 import type { SecondSplit } from "./dense.ts";
+import type { Evidence } from "./evidence.ts";
 import type { Ledger } from "./ledger.ts";
+import type { PageAnswer } from "./page.ts";
 import { judgePage, likelyNextUntil, type PageVerdict } from "./page_verdict.ts";
-import { isLie, type Lie, type OpenReason } from "./reasons.ts";
-
-/** What a relay answered to one request. */
-export interface PageAnswer {
-  events: readonly unknown[];
-  /** The `limit` that was asked for. */
-  limit: number;
-  /** `limit` = cut off by us, as it sent more than that; `stopped` = see `stop`. */
-  end: "eose" | "limit" | "idle" | "stopped";
-  /** NIP-67. */
-  hint?: "finish" | "more";
-  /** Why it will not answer any more for now. The events that came before are good. */
-  stop?: OpenReason;
-  /** Events came after EOSE. */
-  late: boolean;
-  /** EVENT frames or what may have been such: `events` and frames that could not be read. */
-  size: number;
-}
+import type { Probes, SecondSeen } from "./probes.ts";
+import { isLie, type OpenReason } from "./reasons.ts";
 
 /** What a walk works with. */
 export interface WalkDeps {
@@ -42,10 +27,11 @@ export interface WalkDeps {
   take(page: PageAnswer): Promise<PageResult>;
   /** Tries to get all of a second that is denser than a page, of which these ids are known. */
   split(second: number, known: ReadonlySet<string>): Promise<SecondSplit>;
-  /** A page of at least so many events, from anywhere, if the relay can give one. */
-  probeCapacity(size: number): Promise<void>;
+  readonly probes: Probes;
   readonly ledger: Ledger;
-  readonly capacity: Capacity;
+  readonly evidence: Evidence;
+  /** Whether the hole ends in the present, so that the next turn overlaps with it. */
+  isNewest(hole: CoverageWindow): boolean;
   /** Called when the ledger has moved. */
   moved(): Promise<void>;
   /** Why to stop now, if there is a reason. */
@@ -75,10 +61,9 @@ interface PageSize {
   ours: number;
 }
 
-/** A second that filled a page, with the ids that were seen of it. */
-interface Suspect extends PageSize {
-  second: number;
-  ids: ReadonlySet<string>;
+/** A second that filled a page; `cut` when the page lacks what an earlier one has shown of it. */
+interface Suspect extends PageSize, SecondSeen {
+  cut: boolean;
 }
 
 /** `undefined`: go on; otherwise the walk is over. */
@@ -93,8 +78,11 @@ class Walk {
   #floor: number;
   /** Where the unbroken chain of pages began. */
   #top: number;
-  /** Ids seen in the second of the cursor: the next page has to show some of them again. */
-  #boundary: Set<string> | undefined;
+  /**
+   * Ids seen in the second of the cursor: the next page has to show some of them again. Empty when
+   * an earlier turn has seen them: then it is any event of that second.
+   */
+  #boundary: ReadonlySet<string> | undefined;
   /** A second that filled a whole page; whether it was cut, the next page tells. */
   #suspect: Suspect | undefined;
   /** The last page that reached below its newest second. */
@@ -114,6 +102,7 @@ class Walk {
     this.#cursor = hole.until;
     this.#floor = hole.until + 1;
     this.#top = hole.until;
+    if (deps.ledger.hasEventsAt(hole.until)) this.#boundary = new Set();
   }
 
   async run(): Promise<OpenReason | undefined> {
@@ -162,15 +151,15 @@ class Walk {
     window: CoverageWindow,
   ): Promise<Step> {
     const { verdict, tooNew, sorted } = judgePage(page.size, page.events, accepted, window);
-    if (page.late) this.#caught("early_eose");
-    if (!sorted) this.#caught("unsorted");
+    if (page.late) this.#freeze("early_eose");
+    if (!sorted) this.#freeze("unsorted");
     if (page.end === "stopped") return { end: this.#open(page.stop ?? "protocol_error") };
     if (page.end === "idle" && page.events.length < page.limit) {
       this.#frozen ??= "idle";
       if (verdict.kind === "empty" || ++this.#idlePages > MAX_IDLE_PAGES) {
         return { end: this.#open("idle") };
       }
-    } else if (page.end === "eose") this.#deps.capacity.saw(accepted.length);
+    } else if (page.end === "eose") this.#deps.evidence.saw(accepted.length);
     await this.#checkBoundary(verdict);
     switch (verdict.kind) {
       case "empty":
@@ -182,24 +171,29 @@ class Walk {
         return await this.#atOneSecond(page, accepted.length, verdict.ids);
       case "reaches":
         await this.#settleSuspect(true);
-        return this.#atReach(page, accepted.length, verdict);
+        return await this.#atReach(page, accepted.length, verdict);
     }
   }
 
   /** The end of the data, if the relay can be believed. */
   async #atEnd(page: PageAnswer): Promise<Step> {
     if (page.end !== "eose") return { end: this.#open("protocol_error") };
-    if (page.hint === "more") this.#caught("early_eose");
+    if (page.hint === "more") this.#freeze("early_eose");
     await this.#settleSuspect(false);
-    return this.#close(page.hint === "finish" ? "eose_finish" : "eose_empty");
+    return await this.#close(page.hint === "finish" ? "eose_finish" : "eose_empty");
   }
 
-  #atReach(page: PageAnswer, ours: number, verdict: PageVerdict & { kind: "reaches" }): Step {
+  async #atReach(
+    page: PageAnswer,
+    ours: number,
+    verdict: PageVerdict & { kind: "reaches" },
+  ): Promise<Step> {
     const { oldest, ids } = verdict;
+    if (verdict.touchesUntil) this.#deps.evidence.untilIsInclusive = true;
     this.#sawCut(this.#last);
     this.#last = { size: page.size, limit: page.limit, ours };
     this.#write({ since: oldest + 1, until: this.#cursor });
-    if (page.hint === "finish" && page.end === "eose") return this.#close("eose_finish");
+    if (page.hint === "finish" && page.end === "eose") return await this.#close("eose_finish");
     this.#cursor = oldest;
     this.#boundary = ids;
     return undefined;
@@ -208,11 +202,14 @@ class Walk {
   async #atOneSecond(page: PageAnswer, ours: number, ids: Set<string>): Promise<Step> {
     const second = this.#cursor;
     const { size, limit } = page;
+    this.#deps.evidence.untilIsInclusive = true;
     if (page.hint === "finish" && page.end === "eose") {
       this.#write({ since: second, until: second });
-      return this.#close("eose_finish");
+      return await this.#close("eose_finish");
     }
-    this.#suspect = { second, size, limit, ours, ids: ids.union(this.#boundary ?? new Set()) };
+    const known = ids.union(this.#boundary ?? new Set<string>());
+    // A page that lacks what an earlier one has shown of the second was cut for sure.
+    this.#suspect = { second, size, limit, ours, ids: known, cut: known.size > ids.size };
     if (second > this.#hole.since) {
       this.#cursor = second - 1;
       this.#boundary = undefined;
@@ -220,11 +217,11 @@ class Walk {
     }
     // The bottom of the hole: no page below could come back empty, so this one is asked again until
     // it brings nothing that is new.
-    const isNew = this.#boundary === undefined || !ids.isSubsetOf(this.#boundary);
-    this.#boundary = ids.union(this.#boundary ?? new Set());
+    const isNew = !ids.isSubsetOf(this.#boundary ?? new Set<string>());
+    this.#boundary = known;
     if (isNew && ++this.#bottomPages < MAX_BOTTOM_PAGES) return undefined;
     await this.#settleSuspect(isNew);
-    return this.#close("eose_empty");
+    return await this.#close("eose_empty");
   }
 
   /**
@@ -236,7 +233,7 @@ class Walk {
     oldest: number | undefined,
     tooNew: boolean,
   ): Promise<Step> {
-    if (page.end === "eose" && this.#deps.capacity.isWhole(page.size, page.limit)) {
+    if (page.end === "eose" && this.#deps.evidence.isShort(page.size, page.limit)) {
       return await this.#atEnd(page);
     }
     if (oldest === undefined) return { end: this.#open(tooNew ? "ignores_until" : "all_dropped") };
@@ -259,29 +256,31 @@ class Walk {
    * they were deleted meanwhile, or this relay's `until` is exclusive and loses their siblings.
    */
   async #checkBoundary(verdict: PageVerdict): Promise<void> {
-    const boundary = this.#boundary;
-    if (boundary === undefined || this.#frozen !== undefined) return;
-    const lost = verdict.kind === "empty" || (verdict.kind === "reaches" && !verdict.touchesUntil);
-    if (!lost) return;
-    const page = await this.#deps.fetch({ since: this.#cursor, until: this.#cursor + 1 });
-    const { accepted } = await this.#deps.take(page);
-    if (accepted.some((event) => boundary.has(event.id))) this.#caught("until_exclusive");
+    if (this.#boundary === undefined || this.#frozen !== undefined) return;
+    if (verdict.kind === "empty" || (verdict.kind === "reaches" && !verdict.touchesUntil)) {
+      const reason = await this.#deps.probes.boundaryLost(this.#cursor, this.#boundary);
+      if (reason !== undefined) this.#freeze(reason);
+    }
   }
 
   /**
-   * Decides about a second that filled a page: `cut` when older events are known to follow it. One
-   * that may hold more than the page is a gap, until it is split.
+   * Decides about a second that filled a page, which was cut when older events follow it. One that
+   * may hold more than the page is a gap, until it is split.
    */
-  async #settleSuspect(cut: boolean): Promise<void> {
+  async #settleSuspect(olderFollow: boolean): Promise<void> {
     const suspect = this.#suspect;
     if (suspect === undefined) return;
     this.#suspect = undefined;
     if (this.#frozen !== undefined) return;
-    const { second, size, limit } = suspect;
-    const { capacity } = this.#deps;
+    const { second } = suspect;
+    const cut = olderFollow || suspect.cut;
     if (cut) this.#sawCut(suspect);
-    else if (!capacity.isWhole(size, limit)) await this.#deps.probeCapacity(size + 1);
-    if (!cut && capacity.isWhole(size, limit)) {
+    const whole = !cut && await this.#deps.probes.isWhole(suspect);
+    if (typeof whole === "string") {
+      this.#freeze(whole);
+      return;
+    }
+    if (whole) {
       this.#write({ since: second, until: second });
       return;
     }
@@ -293,7 +292,7 @@ class Walk {
 
   /** The relay, not our limit, has ended this page before its data ended. */
   #sawCut(page: PageSize | undefined): void {
-    if (page !== undefined && page.size < page.limit) this.#deps.capacity.sawCut(page.ours);
+    if (page !== undefined && page.size < page.limit) this.#deps.evidence.sawCut(page.ours);
   }
 
   #write(window: CoverageWindow): void {
@@ -302,14 +301,21 @@ class Walk {
     this.#floor = window.since;
   }
 
-  #caught(lie: Lie): void {
-    // The first lie stays; it outweighs a page without EOSE.
-    if (this.#frozen === undefined || !isLie(this.#frozen)) this.#frozen = lie;
-    this.#deps.ledger.doubt(lie);
+  /** From here on nothing is proven. A lie outweighs the rest, and all that rests on its like. */
+  #freeze(reason: OpenReason): void {
+    if (this.#frozen === undefined || !isLie(this.#frozen)) this.#frozen = reason;
+    if (isLie(reason)) this.#deps.ledger.doubt(reason);
   }
 
-  #close(proof: CoverageProof): Step {
-    if (this.#frozen !== undefined) return { end: this.#open(this.#frozen) };
+  async #close(proof: CoverageProof): Promise<Step> {
+    // Of the hole's newest second an exclusive `until` shows nothing. The newest hole of all is
+    // walked over again by the next turn.
+    const doubt = this.#frozen ??
+      (this.#deps.isNewest(this.#hole) ? undefined : await this.#deps.probes.untilDoubt());
+    if (doubt !== undefined) {
+      this.#freeze(doubt);
+      return { end: this.#open(doubt) };
+    }
     this.#proof = proof;
     this.#deps.ledger.close({ since: this.#hole.since, until: this.#top }, proof);
     return { end: this.#skipped ? "all_dropped" : undefined };

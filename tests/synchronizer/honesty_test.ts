@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NostrEvent } from "../../src/model/event.ts";
 import { type Filter, matchesFilter } from "../../src/model/filter.ts";
+import type { RelayUrl } from "../../src/model/relay_url.ts";
 import {
   type Behaviour,
   cap,
@@ -14,6 +15,7 @@ import {
   eoseWithoutId,
   finishHint,
   forged,
+  type HostileRelay,
   ignoresUntil,
   junkText,
   maxSubscriptions,
@@ -116,7 +118,7 @@ storeTest("an honest relay is closed but for dense seconds, in few requests", as
         events,
         behaviours: shape.cap === undefined ? [] : [cap(shape.cap)],
       });
-      const report = await archive.sync(relay.url, { filter: shape.filter }, {
+      const report = await archive.sync(freshUrl(relay), { filter: shape.filter }, {
         pageSize: shape.pageSize,
       });
       const matching = events.filter((event) => matchesFilter(event, shape.filter));
@@ -139,9 +141,10 @@ storeTest("an honest relay is closed but for dense seconds, in few requests", as
 async function holdsFor(archive: Archive, shape: Shape): Promise<void> {
   const events = eventsOf(shape);
   await using relay = await startHostileRelay({ events });
+  const url = freshUrl(relay);
   for (const turn of shape.turns) {
     relay.behave(...behavioursOf(shape, turn));
-    const report = await archive.sync(relay.url, { filter: shape.filter }, {
+    const report = await archive.sync(url, { filter: shape.filter }, {
       pageSize: shape.pageSize,
       idleMs: 40,
       splitRequests: 30,
@@ -160,6 +163,13 @@ async function holdsFor(archive: Archive, shape: Shape): Promise<void> {
     );
     assert.ok(report.coverage.every((held) => held.until <= NEWEST));
   }
+}
+
+let runs = 0;
+
+/** Ports come round again: a path of its own keeps each run's relay apart from earlier ones. */
+function freshUrl(relay: HostileRelay): RelayUrl {
+  return relay.urlFor("127.0.0.1", `/run-${++runs}`);
 }
 
 /** The first turn has all its lies, later ones may have fewer: relays get better, too. */
