@@ -160,7 +160,7 @@ export const DOORS: readonly DoorSpec[] = [
     name: "dvm",
     reads: "job requests (kinds 5400, 5410, 5310) on the relays of dvm.relays",
     writes: "dvm_job, answers (kinds 6400, 6410, 6310, 7000), kind 31990",
-    async open(context) {
+    async open(context): Promise<DoorTask | undefined> {
       const { config, clock, metrics, dialer } = context;
       if (config.dvm.relays.length === 0) return undefined;
       return createDvm({
@@ -180,7 +180,7 @@ export const DOORS: readonly DoorSpec[] = [
     name: "api",
     reads: "everything, through the catalogue",
     writes: "nothing",
-    async open(context, { statuses, doors }) {
+    async open(context, { statuses, doors }): Promise<undefined> {
       const { config, metrics, clock } = context;
       doors.use(
         await startApi({

@@ -83,7 +83,7 @@ async function startRunner(
     intervalMs,
     maxConsecutiveFailures,
     clock: context.clock,
-    onCycle(status, counts, error) {
+    onCycle(status, counts, error): void {
       context.metrics.cycle(status, error);
       if (error === undefined) log.debug("{stage} did {counts}", { stage: spec.name, counts });
       else log.warn("{stage} failed: {error}", { stage: spec.name, error: errorText(error) });

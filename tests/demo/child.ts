@@ -7,6 +7,7 @@ import manifest from "../../deno.json" with { type: "json" };
 const ROOT = new URL("../../", import.meta.url);
 /** `deno task bigbrotr`, permissions and all, without a task runner between us and its signals. */
 const [, ...BIGBROTR] = manifest.tasks.bigbrotr.command.split(" ");
+const encoder = new TextEncoder();
 /** Log lines that are kept to be shown when something goes wrong. */
 const MAX_LOG_LINES = 200;
 
@@ -49,7 +50,7 @@ export function startChild(options: {
   const process = command(["run", "--config", config, "--data", dataDir], "null").spawn();
   const log: string[] = [];
   const reading = readLines(process.stderr, (line) => {
-    if (echo) console.error(line);
+    if (echo) Deno.stderr.writeSync(encoder.encode(`${line}\n`));
     log.push(line);
     if (log.length > MAX_LOG_LINES) log.shift();
   });
@@ -63,7 +64,7 @@ export function startChild(options: {
     pid: process.pid,
     url,
     log,
-    async get(path) {
+    async get(path): Promise<unknown> {
       if (ended) throw new Error(`The process has ended:\n${log.join("\n")}`);
       const response = await fetch(`${url}${path}`).catch((error) => {
         if (error instanceof TypeError) return undefined; // Not listening yet.
@@ -73,19 +74,19 @@ export function startChild(options: {
       await response?.body?.cancel();
       return undefined;
     },
-    async residentBytes() {
+    async residentBytes(): Promise<number | undefined> {
       const response = await fetch(`${url}/metrics`);
       const match = /^process_resident_memory_bytes (\S+)$/m.exec(await response.text());
       return match === null ? undefined : Number(match[1]);
     },
-    async stop() {
+    async stop(): Promise<{ code: number; elapsedMs: number }> {
       const startedMs = performance.now();
       process.kill("SIGTERM");
       const { code } = await status;
       await reading;
       return { code, elapsedMs: performance.now() - startedMs };
     },
-    async [Symbol.asyncDispose]() {
+    async [Symbol.asyncDispose](): Promise<void> {
       if (!ended) process.kill("SIGKILL");
       await status;
       await reading;
