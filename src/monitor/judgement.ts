@@ -41,6 +41,7 @@ export class Judgement {
   #control: ControlSet;
   #held: Finished[] = [];
   #heldSinceMs = 0;
+  #ownOutage = false;
 
   constructor(deps: JudgementDeps) {
     this.#deps = deps;
@@ -62,6 +63,11 @@ export class Judgement {
     return undefined;
   }
 
+  /** True once the fault was found to be ours; from then on no failure is believed. */
+  get ownOutage(): boolean {
+    return this.#ownOutage;
+  }
+
   /** True when the failures can't wait any longer. */
   get isDue(): boolean {
     return this.#held.length >= MAX_HELD ||
@@ -76,10 +82,12 @@ export class Judgement {
     const held = this.#held;
     this.#held = [];
     if (held.length === 0) return { believed: [], thrownAway: 0 };
+    if (this.#ownOutage) return { believed: [], thrownAway: held.length };
     const control = this.#control;
     this.#control = new ControlSet(this.#deps.config);
     if (control.suspicious) await this.#askWitnesses(control);
     if (!control.ownOutage) return { believed: held, thrownAway: 0 };
+    this.#ownOutage = true;
     log.warn("Our own outage on {network}: {control}; {count} failed checks thrown away", {
       network: this.#deps.network,
       control: String(control),

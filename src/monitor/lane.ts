@@ -67,6 +67,8 @@ class Lane {
   readonly #judgement: Judgement;
   #believed: Finished[] = [];
   #writtenAtMs: number;
+  /** The fault is ours: nothing more is claimed or asked in this cycle. */
+  #stopped = false;
 
   constructor(deps: LaneDeps, signal: AbortSignal) {
     const { network, control: config, alive, clock } = deps;
@@ -90,24 +92,21 @@ class Lane {
       (host, signal) => this.#checkHost(host, signal),
       { signal: this.#signal },
     );
+    // Run to its end even when the lane stops early: breaking out would leave a claim under way.
     for await (const finished of work) {
       for (const one of finished) this.#take(one);
-      if (finished.some(({ check }) => !check.open.ok && check.open.reason === "proxy_failed")) {
-        count("own_outages");
-        log.warn("The proxy of {network} fails; its relays wait", { network: this.#deps.network });
-        break;
-      }
-      if (this.#judgement.isDue && await this.#settle() === "own_outage") break;
+      if (this.#judgement.isDue) await this.#settle();
       await this.#write(WRITE_BATCH);
     }
     await this.#settle();
     await this.#write(1);
+    if (this.#stopped) count("own_outages");
   }
 
   /** Claimed relays, those of one host together. */
   async *#claims(): AsyncGenerator<CheckClaim[]> {
     const { store, network, owner, clock, budget, count, maxTasks } = this.#deps;
-    while (budget.left > 0) {
+    while (budget.left > 0 && !this.#stopped) {
       const limit = Math.min(budget.left, Math.max(20, 2 * maxTasks));
       const claims = await claimRelaysForCheck(store, {
         limit,
@@ -127,6 +126,7 @@ class Lane {
   async #checkHost(claims: readonly CheckClaim[], signal: AbortSignal): Promise<Finished[]> {
     const finished: Finished[] = [];
     for (const claim of claims) {
+      if (this.#stopped) break;
       const write = isWriteDue(claim, unixSeconds(this.#deps.clock), this.#deps.writeIntervalMs);
       const check = await checkRelay(claim.url, this.#deps, { signal, write });
       finished.push({ claim, check });
@@ -138,20 +138,21 @@ class Lane {
     const { open } = finished.check;
     // Our configuration or our proxy; the relay was never asked.
     if (!open.ok && (open.reason === "proxy_failed" || open.reason === "network_disabled")) {
-      this.#deps.count("checks_not_made");
+      const { network, count } = this.#deps;
+      count("checks_not_made");
+      if (!this.#stopped) log.warn("{network} can't be dialled now; its relays wait", { network });
+      this.#stopped = true;
       return;
     }
     const proven = this.#judgement.add(finished);
     if (proven !== undefined) this.#believed.push(proven);
   }
 
-  async #settle(): Promise<"own_outage" | undefined> {
+  async #settle(): Promise<void> {
     const { believed, thrownAway } = await this.#judgement.settle();
     this.#believed.push(...believed);
-    if (thrownAway === 0) return undefined;
-    this.#deps.count("own_outages");
-    this.#deps.count("checks_thrown_away", thrownAway);
-    return "own_outage";
+    if (thrownAway > 0) this.#deps.count("checks_thrown_away", thrownAway);
+    this.#stopped ||= this.#judgement.ownOutage;
   }
 
   /** Writes once there are so many, or some have waited long enough. */

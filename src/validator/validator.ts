@@ -85,6 +85,8 @@ class Lane {
   readonly #clock: Clock;
   #tried: Tried[] = [];
   #writtenAtMs: number;
+  /** The network can't be dialled: nothing more is claimed or tried in this cycle. */
+  #stopped = false;
 
   constructor(
     deps: ValidatorDeps,
@@ -110,24 +112,26 @@ class Lane {
       (host, signal) => this.#tryHost(host, signal),
       { signal: this.#signal },
     );
+    // Run to its end even when the lane stops early: breaking out would leave a claim under way.
     for await (const tried of work) {
       const asked = tried.filter(({ result }) =>
         result.ok || !OUR_FAULT.has(result.failure.reason)
       );
       this.#tried.push(...asked);
       await this.#write(WRITE_BATCH);
-      if (asked.length < tried.length) {
-        this.#count("candidates_not_tried", tried.length - asked.length);
+      if (asked.length === tried.length) continue;
+      this.#count("candidates_not_tried", tried.length - asked.length);
+      if (!this.#stopped) {
         log.warn("{network} can't be dialled now; its candidates wait", { network: this.#network });
-        break;
       }
+      this.#stopped = true;
     }
     await this.#write(1);
   }
 
   /** Claimed candidates, those of one host together. */
   async *#claims(maxTasks: number): AsyncGenerator<ClaimedCandidate[]> {
-    while (this.#budget.left > 0) {
+    while (this.#budget.left > 0 && !this.#stopped) {
       const claimed = await claimCandidates(this.#deps.store, {
         limit: Math.min(this.#budget.left, Math.max(20, 2 * maxTasks)),
         at: unixSeconds(this.#clock),
@@ -145,6 +149,7 @@ class Lane {
   async #tryHost(candidates: readonly ClaimedCandidate[], signal: AbortSignal): Promise<Tried[]> {
     const tried: Tried[] = [];
     for (const candidate of candidates) {
+      if (this.#stopped) break;
       tried.push({ ...candidate, result: await this.#try(candidate, signal) });
     }
     return tried;

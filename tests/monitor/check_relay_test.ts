@@ -110,6 +110,27 @@ Deno.test("a good relay opens, reads, takes a write and shows its document, in o
   assert.equal(relay.seen.http.filter(({ upgrade }) => !upgrade).length, 1);
 });
 
+Deno.test("the document is asked for only after the WebSocket was closed", async () => {
+  await using relay = await startHostileRelay();
+  let openAtGet = -1;
+  relay.behave({
+    name: "counts connections at a GET",
+    http: () => {
+      openAtGet = relay.seen.connections.now;
+      return false;
+    },
+  });
+  assert.ok((await check(relay.url)).nip11?.ok);
+  assert.equal(openAtGet, 0);
+});
+
+Deno.test("a relay that floods is heard no longer than it takes to know that it lives", async () => {
+  await using relay = await startHostileRelay({ behaviours: [floods({ bytes: 10_000 })] });
+  assert.ok((await check(relay.url)).read?.ok);
+  // What the sockets' buffers hold in both directions, and no more.
+  assert.ok(relay.seen.sent.bytes < 16 * 1024 * 1024, `${relay.seen.sent.bytes} bytes`);
+});
+
 Deno.test("an empty relay reads as well as a full one", async () => {
   const found = await checkOf();
   assert.ok(found.read?.ok && found.read.eose);

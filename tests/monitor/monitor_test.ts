@@ -287,6 +287,20 @@ storeTest("relays of one host are checked one after another, others beside them"
   assert.equal(relay.seen.connections.max, 1);
 });
 
+storeTest("a host with many relays keeps one worker busy, not all of them", async (store) => {
+  await using crowded = await startHostileRelay({ behaviours: [delayMs(20)] });
+  await using other = await startHostileRelay();
+  const clock = new ManualClock();
+  const config = await testConfig("networks.local.max_tasks=2");
+  const paths = Array.from({ length: 12 }, (_, i) => crowded.urlFor("127.0.0.1", `/r${i}`));
+  await addRelays(store, ...paths);
+  await addRelays(store, other.url);
+  const before = other.seen.until(({ connections }) => connections.total > 0)
+    .then(() => crowded.seen.connections.total);
+  await runCycle(monitorOf(store, config, clock));
+  assert.ok(await before < 12, "the other relay waited for the whole host");
+});
+
 storeTest(
   "a document that changed is a new row in its history, an equal one is not",
   async (store) => {
