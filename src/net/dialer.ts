@@ -15,160 +15,42 @@ import type { WebSocket } from "ws";
 import { deadline, withSignal } from "../lib/deadline.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { isOverlayNetwork, type Network } from "../model/network.ts";
-import { hostPortOf, networkOf, parseRelayUrl, type RelayUrl } from "../model/relay_url.ts";
+import { hostPortOf, networkOf, type RelayUrl } from "../model/relay_url.ts";
 import { classifyAddress, mayDial } from "./address_guard.ts";
+import type {
+  ConnectFacts,
+  Dialer,
+  DialerOptions,
+  DialFacts,
+  DialOptions,
+  DialTarget,
+  HttpDocument,
+  HttpGetOptions,
+  NetworkSettings,
+  Resolution,
+} from "./dial.ts";
 import { type DialFailure, type Trouble, trouble } from "./failure.ts";
-import { type HttpAnswer, httpGetOver } from "./http.ts";
+import { type HttpAnswer, httpGetOver, lowerCased, readHttpUrl, withoutPrivate } from "./http.ts";
 import { resolveFailureReason, type Resolver, systemResolver } from "./resolver.ts";
-import { connectThroughSocks5, parseSocksProxy, type SocksProxy } from "./socks5.ts";
+import {
+  connectThroughSocks5,
+  connectToProxy,
+  parseSocksProxy,
+  type SocksProxy,
+} from "./socks5.ts";
 import { connectTcp } from "./tcp.ts";
-import { startTls, type TlsFacts } from "./tls_facts.ts";
+import { startTls } from "./tls_facts.ts";
 import { upgradeToWebSocket } from "./upgrade.ts";
 
+export type * from "./dial.ts";
 export type { DialFailure, DialPhase, DialReason } from "./failure.ts";
 export type { Resolver } from "./resolver.ts";
 export type { TlsFacts } from "./tls_facts.ts";
-
-/** How one network is reached. */
-export interface NetworkSettings {
-  /** Off: nothing of this network is dialled. For `local`, on also lets names lead to local addresses. */
-  enabled: boolean;
-  /** `socks5h://host:port`; overlay networks are off without one. */
-  proxyUrl?: string;
-  /** For a whole dial or GET, where the call gives none. */
-  timeoutMs: number;
-  /** For the stages; the dialer itself counts nothing. */
-  maxTasks: number;
-}
-
-/** What a dialer is made of. */
-export interface DialerOptions {
-  networks: Readonly<Record<Network, NetworkSettings>>;
-  /** Default: the system's. */
-  resolve?: Resolver;
-  /** Names us and a contact to every host dialled. */
-  userAgent: string;
-  /**
-   * PEM of a root to trust instead of Mozilla's, for private networks and tests. Instead, because
-   * Deno reads a given list anew for every session: with Mozilla's in it that is 10 ms a dial.
-   */
-  ca?: string;
-}
-
-/** Where to connect. `host` is a name or an address without brackets. */
-export interface DialTarget {
-  host: string;
-  port: number;
-  secure: boolean;
-  network: Network;
-}
-
-/** The addresses that a host may be dialled at; all have passed the guard. */
-export interface Resolution {
-  host: string;
-  /** Best first; empty for proxied networks, where names are the proxy's. */
-  addresses: readonly string[];
-  /** Absent where nothing had to be resolved. */
-  dnsMs?: number;
-}
-
-/** What connecting showed. Times are milliseconds of one phase each. */
-export interface ConnectFacts {
-  /** The peer's address; absent behind a proxy. */
-  ip?: string;
-  port: number;
-  viaProxy: boolean;
-  dnsMs?: number;
-  /** Of the attempt that won, not of addresses that failed before it. */
-  tcpMs?: number;
-  /** Reaching the proxy and having it reach the host. */
-  proxyMs?: number;
-  tlsMs?: number;
-  tls?: TlsFacts;
-}
-
-/** What opening a WebSocket showed. */
-export interface DialFacts extends ConnectFacts {
-  upgradeMs: number;
-  /** The whole dial, resolution to upgrade; waiting for a slot is never in it. */
-  openMs: number;
-  /** Of the upgrade's answer: names in lower case, bounded in number and length. */
-  headers: Record<string, string>;
-}
-
-/** Options of every dial. */
-export interface DialOptions {
-  /** For all phases together; default: the network's. */
-  timeoutMs?: number;
-  signal?: AbortSignal;
-  /** Addresses from an earlier `resolve`, which is then not repeated; its time counts in `openMs`. */
-  resolution?: Resolution;
-}
-
-/** Options of a GET; all bounds are on the whole, redirects included, but for the body's. */
-export interface HttpGetOptions {
-  headers?: Readonly<Record<string, string>>;
-  /** Counted after inflation. */
-  maxBodyBytes: number;
-  timeoutMs?: number;
-  maxRedirects: number;
-  /** Offer gzip, deflate and br, and undo them; default true. */
-  decompress?: boolean;
-  /**
-   * For what is acted upon, or asked for with a secret: of an https URL, every hop must be https with
-   * a certificate that holds. Default false: a relay's bad certificate is a finding.
-   */
-  trustedTls?: boolean;
-  signal?: AbortSignal;
-}
-
-/** A fetched document. Any status is a success of the dial. */
-export interface HttpDocument extends Omit<HttpAnswer, "location"> {
-  /** Where it was found in the end. */
-  url: string;
-  ip?: string;
-}
-
-/** Makes connections to strangers. Holds no connection and needs no closing. */
-export interface Dialer {
-  readonly userAgent: string;
-  /** Whether this network can be dialled; if not, its relays wait, they do not fail. */
-  reaches(network: Network): boolean;
-  /**
-   * Resolves and judges without dialling, for who needs the address before taking a slot
-   * (`HostSlots`). Hand the result to the dial as `resolution`.
-   */
-  resolve(
-    target: DialTarget,
-    options?: Omit<DialOptions, "resolution">,
-  ): Promise<Result<Resolution, DialFailure>>;
-  /** TCP or SOCKS, and TLS where `secure`. The caller owns the socket. */
-  connect(
-    target: DialTarget,
-    options?: DialOptions,
-  ): Promise<Result<{ socket: Socket; facts: ConnectFacts }, DialFailure>>;
-  /**
-   * A WebSocket that is open and PAUSED: relays send AUTH right behind the handshake, and frames
-   * without a listener are lost. Attach listeners (an "error" one among them), then `ws.resume()`.
-   * The caller owns it; `ws.terminate()` ends it at once. A frame over `maxPayloadBytes` ends it
-   * with close code 1009.
-   */
-  webSocket(
-    url: RelayUrl,
-    options: DialOptions & { maxPayloadBytes: number },
-  ): Promise<Result<{ ws: WebSocket; facts: DialFacts }, DialFailure>>;
-  /** GET of an http(s) URL; see `HttpGetOptions`. */
-  httpGet(url: string, options: HttpGetOptions): Promise<Result<HttpDocument, DialFailure>>;
-}
 
 /** A dialer for these networks. Starts nothing. */
 export function createDialer(options: DialerOptions): Dialer {
   return new SocketDialer(options);
 }
-
-const MAX_HTTP_URL_LENGTH = 4096;
-/** Never sent on to another origin by a redirect. */
-const PRIVATE_HEADERS: ReadonlySet<string> = new Set(["authorization", "cookie"]);
 
 type Connected = { socket: Socket; facts: ConnectFacts };
 
@@ -400,7 +282,7 @@ class SocketDialer implements Dialer {
     const judged = await this.#addresses(target, proxy, signal);
     if (!judged.ok) return judged;
     const startedAt = performance.now();
-    const reached = await connectToProxy(proxy, signal);
+    const reached = await connectToProxy(proxy, { signal });
     if (!reached.ok) return reached;
     const socket = reached.value;
     const through = await connectThroughSocks5(socket, proxy, target, { signal });
@@ -413,57 +295,10 @@ class SocketDialer implements Dialer {
   }
 }
 
-/** The proxy is the operator's own word: resolved by the system and not judged. */
-async function connectToProxy(
-  proxy: SocksProxy,
-  signal: AbortSignal,
-): Promise<Result<Socket, Trouble>> {
-  let addresses: readonly string[] = [proxy.host];
-  if (isIP(proxy.host) === 0) {
-    try {
-      addresses = await systemResolver(proxy.host, { signal });
-    } catch (error) {
-      if (signal.aborted) return fail(trouble("proxy", "timeout", "the proxy's name: no answer"));
-      return fail(trouble("proxy", "proxy_failed", error));
-    }
-  }
-  const connected = await connectTcp(addresses, proxy.port, { signal });
-  if (connected.ok) return ok(connected.value.socket);
-  const { reason, detail } = connected.failure;
-  // A refusing or dead proxy must not look like a refusing or dead relay.
-  return fail(trouble("proxy", signal.aborted ? reason : "proxy_failed", `the proxy: ${detail}`));
-}
-
 function disabled(detail: string): Result<never, Trouble> {
   return fail(trouble("policy", "network_disabled", detail));
 }
 
 function withIp(failure: Trouble, ip: string | undefined): Trouble {
   return ip === undefined ? failure : { ...failure, ip };
-}
-
-function readHttpUrl(text: string, base?: URL): { url: URL; target: DialTarget } | undefined {
-  if (text.length > MAX_HTTP_URL_LENGTH) return undefined;
-  const url = URL.parse(text, base?.href);
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) return undefined;
-  if (url.username !== "" || url.password !== "") return undefined;
-  // The host alone decides; the path of a list may hold what no relay URL may.
-  const relay = parseRelayUrl(url.origin);
-  if (!relay.ok) return undefined;
-  const secure = url.protocol === "https:";
-  const { host } = hostPortOf(relay.value);
-  const port = Number(url.port || (secure ? 443 : 80));
-  return { url, target: { host, port, secure, network: networkOf(relay.value) } };
-}
-
-function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
-  );
-}
-
-function withoutPrivate<T extends Record<string, string>>(headers: T): T {
-  return Object.fromEntries(
-    Object.entries(headers).filter(([name]) => !PRIVATE_HEADERS.has(name)),
-  ) as T;
 }

@@ -10,6 +10,8 @@ import type { Socket } from "node:net";
 import { pipeline, type Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { fail, ok, type Result } from "../lib/result.ts";
+import { hostPortOf, networkOf, parseRelayUrl } from "../model/relay_url.ts";
+import type { DialTarget } from "./dial.ts";
 import { codeOf, reasonOf, type Trouble, trouble } from "./failure.ts";
 import { boundedHeaders, MAX_HEAD_BYTES } from "./upgrade.ts";
 
@@ -35,6 +37,42 @@ export interface HttpAnswer {
 
 /** Statuses whose Location is followed (RFC 9110, section 15.4). */
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+const MAX_HTTP_URL_LENGTH = 4096;
+/** Never sent on to another origin by a redirect. */
+const PRIVATE_HEADERS: ReadonlySet<string> = new Set(["authorization", "cookie"]);
+
+/** A URL that can be fetched, absolute or relative to `base`, and where it leads. */
+export function readHttpUrl(
+  text: string,
+  base?: URL,
+): { url: URL; target: DialTarget } | undefined {
+  if (text.length > MAX_HTTP_URL_LENGTH) return undefined;
+  const url = URL.parse(text, base?.href);
+  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) return undefined;
+  if (url.username !== "" || url.password !== "") return undefined;
+  // The host alone decides; the path of a list may hold what no relay URL may.
+  const relay = parseRelayUrl(url.origin);
+  if (!relay.ok) return undefined;
+  const secure = url.protocol === "https:";
+  const { host } = hostPortOf(relay.value);
+  const port = Number(url.port || (secure ? 443 : 80));
+  return { url, target: { host, port, secure, network: networkOf(relay.value) } };
+}
+
+/** Headers with their names in lower case, as the later ones of one name are to win. */
+export function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+}
+
+/** The headers that may follow a redirect to another origin. */
+export function withoutPrivate<T extends Record<string, string>>(headers: T): T {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !PRIVATE_HEADERS.has(name)),
+  ) as T;
+}
 
 /** Sends one GET over `socket` and reads its answer. The caller destroys the socket, always. */
 export async function httpGetOver(

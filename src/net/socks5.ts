@@ -11,6 +11,8 @@ import { isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { type DialReason, type Trouble, trouble } from "./failure.ts";
+import { systemResolver } from "./resolver.ts";
+import { connectTcp } from "./tcp.ts";
 
 /** A `socks5h://[user:password@]host:port` setting, taken apart. */
 export interface SocksProxy {
@@ -58,6 +60,31 @@ export function parseSocksProxy(proxyUrl: string): SocksProxy | undefined {
       password: decodeURIComponent(url.password),
     }),
   };
+}
+
+/**
+ * A TCP connection to the proxy. Its address is the operator's own word: resolved by the system and
+ * not judged.
+ */
+export async function connectToProxy(
+  proxy: SocksProxy,
+  options: { signal: AbortSignal },
+): Promise<Result<Socket, Trouble>> {
+  const { signal } = options;
+  let addresses: readonly string[] = [proxy.host];
+  if (isIP(proxy.host) === 0) {
+    try {
+      addresses = await systemResolver(proxy.host, { signal });
+    } catch (error) {
+      if (signal.aborted) return fail(trouble("proxy", "timeout", "the proxy's name: no answer"));
+      return fail(trouble("proxy", "proxy_failed", error));
+    }
+  }
+  const connected = await connectTcp(addresses, proxy.port, { signal });
+  if (connected.ok) return ok(connected.value.socket);
+  const { reason, detail } = connected.failure;
+  // A refusing or dead proxy must not look like a refusing or dead relay.
+  return fail(trouble("proxy", signal.aborted ? reason : "proxy_failed", `the proxy: ${detail}`));
 }
 
 /**
