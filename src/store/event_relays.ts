@@ -26,7 +26,9 @@ export function insertSightings(
   o: { signal?: AbortSignal } = {},
 ): Promise<number> {
   if (rows.length === 0) return Promise.resolve(0);
-  return store.run("event_relay_insert", (sql) => insertSightingRows(sql, rows), {
+  // In one order everywhere, so that writers of the same rows can't wait for each other for ever.
+  const sorted = rows.toSorted((a, b) => a.seq - b.seq || a.relayId - b.relayId);
+  return store.run("event_relay_insert", (sql) => insertSightingRows(sql, sorted), {
     retry: true,
     signal: o.signal,
   });

@@ -78,9 +78,7 @@ export async function writeBatch(
   }
   const bad = new Set<string>();
   for (;;) {
-    const good = bad.size === 0
-      ? [...events.values()]
-      : [...events.values()].filter((event) => !bad.has(event.id));
+    const good = [...events.values()].filter((event) => !bad.has(event.id)).sort(byId);
     try {
       const written = await store.transaction(
         "event_insert",
@@ -204,6 +202,12 @@ export function deleteEvents(
   }, { signal: o.signal });
 }
 
+// Two writers that insert the same events wait for each other in the same order, not for ever; and
+// the index of ids is filled in its own order.
+function byId(a: NostrEvent, b: NostrEvent): number {
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}
+
 async function knownRows(sql: Sql, ids: readonly string[]): Promise<Map<string, number>> {
   const [row] = await sql<{ seqs: string | null }[]>`
     select event_known(decode(${ids.join("")}::text, 'hex'))::text as seqs`;
@@ -240,6 +244,7 @@ async function writeRows(
     const seq = seqs.get(eventId) ?? archived.get(eventId);
     if (seq !== undefined) rows.push({ seq, relayId, seenAt });
   }
+  rows.sort((a, b) => a.seq - b.seq || a.relayId - b.relayId);
   return { newEvents, newSightings: await insertSightingRows(sql, rows), seqs };
 }
 

@@ -24,18 +24,22 @@ export interface OwnedStore extends AsyncDisposable {
   readonly options: StoreOptions;
 }
 
-/** Registers the test once per kind of store; one that can't run here says so in its name. */
+/**
+ * Registers the test once per kind of store; one that can't run here says so in its name. A test
+ * that needs more than a store gives `ignore` and its reason as a `note`.
+ */
 export function storeTest(
   name: string,
   fn: (store: Store) => Promise<void>,
-  options: { kinds?: readonly StoreKind[] } = {},
+  options: { kinds?: readonly StoreKind[]; ignore?: boolean; note?: string } = {},
 ): void {
-  for (const kind of options.kinds ?? STORE_KINDS) {
+  const { kinds = STORE_KINDS, ignore = false, note = "" } = options;
+  for (const kind of kinds) {
     const missing = kind === "postgres" && postgresMissing;
     wanted.add(kind);
     Deno.test({
-      name: `${name} [${kind}]${missing ? postgresNote : ""}`,
-      ignore: missing,
+      name: `${name} [${kind}]${note}${missing ? postgresNote : ""}`,
+      ignore: ignore || missing,
       fn: async () => {
         const shared = open.get(kind);
         if (shared === undefined) throw new Error(`No ${kind} store was opened for this file`);

@@ -1,0 +1,57 @@
+// Events for property tests: any text at all (NULs, lone surrogates, quotes, braces), few ids, keys,
+// kinds and seconds, so that they meet. Structurally valid, never signed.
+import fc from "fast-check";
+import type { NostrEvent } from "../../src/model/event.ts";
+
+/** Any UTF-16 at all, with a liking for what breaks stores. */
+export const anyText: fc.Arbitrary<string> = fc.array(
+  fc.oneof(
+    fc.constantFrom(
+      "\0",
+      "\ud800",
+      "\udfff",
+      '"',
+      "\\",
+      "{",
+      "}",
+      ",",
+      "'",
+      "NULL",
+      "\u2028",
+      "🤙",
+    ),
+    fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
+    fc.string(),
+  ),
+  { maxLength: 8 },
+).map((parts) => parts.join(""));
+
+/** 64 hex digits that begin with `n` and differ in the last ones. */
+export function hexOf(n: number, digits = 64): string {
+  return n.toString(16).padStart(8, "0").padEnd(digits, "5");
+}
+
+/** An event with the given range of ids and authors. */
+export function anyEvent(o: { ids: number; authors?: number }): fc.Arbitrary<NostrEvent> {
+  const { ids, authors = 4 } = o;
+  const key = fc.integer({ min: 1, max: authors }).map((n) => hexOf(n));
+  const value = fc.oneof(anyText, fc.constantFrom("a", "b", "", "ä"), key);
+  const name = fc.oneof(fc.constantFrom("e", "p", "t", "d", "E", "title", ""), anyText);
+  const tag = fc.oneof(
+    fc.tuple(name, value).map(([first, second]) => [first, second]),
+    fc.array(anyText, { maxLength: 3 }),
+    fc.constantFrom<string[]>(["t"], ["d", ""], ["t", "a", "b"]),
+  );
+  return fc.record({
+    id: fc.integer({ min: 1, max: ids }).map((n) => hexOf(n)),
+    pubkey: key,
+    created_at: fc.oneof(
+      fc.integer({ min: 1000, max: 1004 }),
+      fc.constantFrom(0, Number.MAX_SAFE_INTEGER),
+    ),
+    kind: fc.constantFrom(0, 1, 3, 7, 10002, 20001, 30023, 65535),
+    tags: fc.array(tag, { maxLength: 5 }),
+    content: anyText,
+    sig: fc.integer({ min: 0, max: 9 }).map((n) => hexOf(n, 128)),
+  });
+}
