@@ -18,7 +18,7 @@ import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
 import { anyEvent, anyText, hexOf } from "../support/arbitrary_events.ts";
 import { generateEvents } from "../support/events.ts";
 import { readRealEvents, sharedDataMissing, sharedDataNote } from "../support/shared_data.ts";
-import { emptyStore, freshStore, storeTest } from "../support/store.ts";
+import { emptyStore, storeTest } from "../support/store.ts";
 
 function relayUrl(text: string): RelayUrl {
   const url = parseRelayUrl(text);
@@ -62,33 +62,24 @@ storeTest("any text in content and tags comes back to the last unit", async (sto
   );
 });
 
-Deno.test({
-  name: `every real event comes back byte for byte, on both stores${sharedDataNote}`,
-  ignore: sharedDataMissing,
-  fn: async (t) => {
-    const events: NostrEvent[] = [];
-    for (const value of readRealEvents()) {
-      const event = parseEvent(value);
-      assert.ok(event.ok);
-      events.push(event.value);
-    }
-    for (const kind of ["pglite", "postgres"] as const) {
-      await t.step(kind, async () => {
-        await using own = await freshStore(kind);
-        for (let i = 0; i < events.length; i += 500) {
-          const batch = events.slice(i, i + 500);
-          const { newEvents } = await writeBatch(own.store, { events: batch, sightings: [] });
-          assert.equal(newEvents, batch.length);
-        }
-        const stored = await readAll(own.store);
-        assert.equal(stored.size, events.length);
-        for (const event of events) {
-          assert.equal(JSON.stringify(stored.get(event.id)), JSON.stringify(event));
-        }
-      });
-    }
-  },
-});
+storeTest("every real event comes back byte for byte", async (store) => {
+  const events: NostrEvent[] = [];
+  for (const value of readRealEvents()) {
+    const event = parseEvent(value);
+    assert.ok(event.ok);
+    events.push(event.value);
+  }
+  for (let i = 0; i < events.length; i += 500) {
+    const batch = events.slice(i, i + 500);
+    const { newEvents } = await writeBatch(store, { events: batch, sightings: [] });
+    assert.equal(newEvents, batch.length);
+  }
+  const stored = await readAll(store);
+  assert.equal(stored.size, events.length);
+  for (const event of events) {
+    assert.equal(JSON.stringify(stored.get(event.id)), JSON.stringify(event));
+  }
+}, { ignore: sharedDataMissing, note: sharedDataNote });
 
 storeTest(
   "known events and sightings are counted once, and the first copy stays",
