@@ -1,7 +1,7 @@
 // What the demo looks at, each thing by the way that a user has to it: the HTTP API, a plain Nostr
 // client, an export. In: the running child and the relays' true contents. Out: rows of the summary.
 import { nip19 } from "nostr-tools";
-import type { Child } from "./child.ts";
+import type { Child } from "../support/child.ts";
 import { type JobAnswer, PlainClient } from "./client.ts";
 import type { Scenario } from "./scenario.ts";
 import type { Summary } from "./summary.ts";

@@ -5,7 +5,7 @@
 // it is not true.
 import { createServer } from "node:net";
 import { Command } from "commander";
-import { type Child, runCommand, startChild } from "./child.ts";
+import { type Child, runCommand, startChild } from "../support/child.ts";
 import { checkArchive, checkJobs, checkRelays, checkReports, waitUntilDone } from "./findings.ts";
 import { openScenario, type Scenario } from "./scenario.ts";
 import { Summary } from "./summary.ts";

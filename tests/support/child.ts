@@ -1,6 +1,6 @@
-// The real process of the demo: `bigbrotr run` as a child with its own data folder, watched over
-// HTTP, and ended by SIGTERM. In: its configuration. Out: what its API says, its exit code, its
-// log. Never: reaches into it by any other way than a user could.
+// The real process for system tests and the demo: `bigbrotr run` as a child with its own data
+// folder, watched over HTTP, and ended by a signal. In: its configuration. Out: what its API says,
+// its exit code, its log. Never: reaches into it by any other way than a user could.
 
 import manifest from "../../deno.json" with { type: "json" };
 
@@ -18,8 +18,10 @@ export interface Child extends AsyncDisposable {
   readonly url: string;
   /** The last lines of its log. */
   readonly log: readonly string[];
-  /** GET a path of its API, parsed; undefined when it does not answer with JSON and status 200. */
+  /** GET a path of its API, parsed; undefined when it does not answer, or not with status 200. */
   get(path: string): Promise<unknown>;
+  /** GET a path of its API, whatever it answers; undefined while it does not listen. */
+  ask(path: string): Promise<{ status: number; text: string } | undefined>;
   /** Resident memory, as the process itself measures it. */
   residentBytes(): Promise<number | undefined>;
   /** SIGTERM; the exit code and how long it took. */
@@ -29,8 +31,9 @@ export interface Child extends AsyncDisposable {
 /** Runs one command of `bigbrotr` to its end and gives its code and standard output. */
 export async function runCommand(
   args: readonly string[],
+  env: Record<string, string> = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const output = await command(args, "piped").output();
+  const output = await command(args, "piped", env).output();
   const text = new TextDecoder();
   return {
     code: output.code,
@@ -44,10 +47,12 @@ export function startChild(options: {
   config: string;
   dataDir: string;
   port: number;
-  echo: boolean;
+  echo?: boolean;
+  /** Secrets, such as DATABASE_URL. */
+  env?: Record<string, string>;
 }): Child {
-  const { config, dataDir, port, echo } = options;
-  const process = command(["run", "--config", config, "--data", dataDir], "null").spawn();
+  const { config, dataDir, port, echo = false, env = {} } = options;
+  const process = command(["run", "--config", config, "--data", dataDir], "null", env).spawn();
   const log: string[] = [];
   const reading = readLines(process.stderr, (line) => {
     if (echo) Deno.stderr.writeSync(encoder.encode(`${line}\n`));
@@ -60,23 +65,26 @@ export function startChild(options: {
     ended = true;
     return status;
   });
+  async function ask(path: string): Promise<{ status: number; text: string } | undefined> {
+    if (ended) throw new Error(`The process has ended:\n${log.join("\n")}`);
+    const response = await fetch(`${url}${path}`).catch((error) => {
+      if (error instanceof TypeError) return undefined; // Not listening yet.
+      throw error;
+    });
+    return response && { status: response.status, text: await response.text() };
+  }
   return {
     pid: process.pid,
     url,
     log,
     async get(path): Promise<unknown> {
-      if (ended) throw new Error(`The process has ended:\n${log.join("\n")}`);
-      const response = await fetch(`${url}${path}`).catch((error) => {
-        if (error instanceof TypeError) return undefined; // Not listening yet.
-        throw error;
-      });
-      if (response?.status === 200) return await response.json();
-      await response?.body?.cancel();
-      return undefined;
+      const answer = await ask(path);
+      return answer?.status === 200 ? JSON.parse(answer.text) : undefined;
     },
+    ask,
     async residentBytes(): Promise<number | undefined> {
-      const response = await fetch(`${url}/metrics`);
-      const match = /^process_resident_memory_bytes (\S+)$/m.exec(await response.text());
+      const answer = await ask("/metrics");
+      const match = /^process_resident_memory_bytes (\S+)$/m.exec(answer?.text ?? "");
       return match === null ? undefined : Number(match[1]);
     },
     async stop(): Promise<{ code: number; elapsedMs: number }> {
@@ -94,12 +102,16 @@ export function startChild(options: {
   };
 }
 
-function command(args: readonly string[], stdout: "piped" | "null"): Deno.Command {
+function command(
+  args: readonly string[],
+  stdout: "piped" | "null",
+  env: Record<string, string>,
+): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
     args: [...BIGBROTR, ...args],
     cwd: ROOT,
-    // A key or database of the person who runs the demo is none of its business.
-    env: { DATABASE_URL: "", DB_PASSWORD: "", PRIVATE_KEY: "" },
+    // A key or database of whoever runs this is none of its business.
+    env: { DATABASE_URL: "", DB_PASSWORD: "", PRIVATE_KEY: "", ...env },
     stdin: "null",
     stdout,
     stderr: "piped",
