@@ -1,0 +1,34 @@
+// What the data vending machine works with, named once for its parts.
+import type { DvmConfig } from "../config/dvm.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { Publisher } from "../nostr/publisher.ts";
+import type { Signer } from "../nostr/signer.ts";
+import type { Query } from "../queries/query.ts";
+import type { Store } from "../store/connect.ts";
+import type { Verifier } from "../verify/verifier.ts";
+
+/** What the machine counts beyond its status. */
+export interface DvmMetrics {
+  /** One request of one of our kinds came to its end; elapsed since it was received, if answered. */
+  job(kind: number, result: string, elapsedMs: number | undefined): void;
+  /** Relays that jobs are heard from at this moment. */
+  dvmRelays(connected: number): void;
+}
+
+/** What publishes; `openPublisher` makes one. */
+export type EventPublisher = Pick<Publisher, "publish">;
+
+/** What all parts share. */
+export interface DvmBase {
+  store: Store;
+  signer: Signer;
+  verifier: Verifier;
+  /** To our own relays; the process shares it. */
+  publisher: EventPublisher;
+  /** To relays that customers name: apart, so that no stranger's choice is in anybody's way. */
+  guests: EventPublisher;
+  config: DvmConfig;
+  catalogue: readonly Query[];
+  metrics: DvmMetrics | undefined;
+  clock: Clock;
+}

@@ -1,0 +1,249 @@
+/**
+ * The data vending machine (NIP-90): jobs come in by live subscriptions on the configured relays,
+ * and leave as signed answers. In: strangers' requests. Out: feedback and one terminal answer each,
+ * over restarts and however many relays a request comes by. Parts: intake (what becomes a job), desk
+ * (does jobs), outbox (sends), announcer. Never subscribes or announces while no relay is configured.
+ */
+import { keepAnnounced } from "./announcer.ts";
+import type { DvmBase, DvmMetrics, EventPublisher } from "./deps.ts";
+import { Desk } from "./desk.ts";
+import { Intake } from "./intake.ts";
+import { Outbox } from "./outbox.ts";
+import { Quota } from "./quota.ts";
+import type { DvmConfig } from "../config/dvm.ts";
+import type { IdentityConfig } from "../config/identity.ts";
+import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
+import type { CycleStatus } from "../lib/cycle.ts";
+import { logger } from "../lib/log.ts";
+import { TaskGroup } from "../lib/task_group.ts";
+import { cut } from "../lib/text.ts";
+import type { Filter } from "../model/filter.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
+import type { Dialer } from "../net/dialer.ts";
+import { openPublisher, type Publisher } from "../nostr/publisher.ts";
+import type { Signer } from "../nostr/signer.ts";
+import { type StandingState, standingSubscription } from "../nostr/standing_subscription.ts";
+import { CATALOGUE } from "../queries/catalogue.ts";
+import type { Query } from "../queries/query.ts";
+import type { Store } from "../store/connect.ts";
+import type { Verifier } from "../verify/verifier.ts";
+
+export type { DvmMetrics, EventPublisher } from "./deps.ts";
+
+/** Requests of the last minute are still wanted after a start. */
+const LOOK_BACK_SECONDS = 60;
+/** Jobs are urgent: a lost relay is dialled again within a minute. */
+const RECONNECT_MAX_MS = 60_000;
+/** Longest silence before EOSE. */
+const IDLE_MS = 15_000;
+/** Relays that customers name, connected at one time. */
+const MAX_GUEST_RELAYS = 50;
+/** Refusals that one flooding customer is told in a minute. */
+const TOLD_REFUSALS = 5;
+
+/** What the machine works with. */
+export interface DvmDeps {
+  config: DvmConfig;
+  identity: IdentityConfig;
+  store: Store;
+  dialer: Dialer;
+  signer: Signer;
+  verifier: Verifier;
+  /** Sends to our own relays; the process shares it. */
+  publisher: EventPublisher;
+  metrics?: DvmMetrics | undefined;
+  catalogue?: readonly Query[] | undefined;
+  clock?: Clock | undefined;
+  random?: (() => number) | undefined;
+}
+
+/** The machine. */
+export interface Dvm {
+  /** Works until the signal aborts; rejects when the database or the verifier gives up. */
+  run(options: { signal: AbortSignal }): Promise<void>;
+  /** How it fares, in the form of a stage. */
+  status(): CycleStatus;
+}
+
+/** A machine that is not running yet. */
+export function createDvm(deps: DvmDeps): Dvm {
+  return new Machine(deps);
+}
+
+class Machine implements Dvm {
+  readonly #deps: DvmDeps;
+  readonly #clock: Clock;
+  readonly #states = new Map<RelayUrl, StandingState>();
+  readonly #status: CycleStatus = {
+    name: "dvm",
+    state: "starting",
+    cycles: 0,
+    failures: 0,
+    consecutiveFailures: 0,
+    totals: {},
+  };
+  readonly #log = logger("dvm");
+
+  constructor(deps: DvmDeps) {
+    this.#deps = deps;
+    this.#clock = deps.clock ?? systemClock;
+  }
+
+  async run(options: { signal: AbortSignal }): Promise<void> {
+    const { config } = this.#deps;
+    const status = this.#status;
+    status.lastStartedAt = unixSeconds(this.#clock);
+    try {
+      if (config.relays.length === 0) {
+        this.#log.info("no relays are configured for jobs; waiting");
+        status.state = "waiting";
+        await aborted(options.signal);
+        return;
+      }
+      await using guests = this.#openGuests();
+      await using group = new TaskGroup({ signal: options.signal });
+      this.#start(group, guests);
+      await group.join();
+    } finally {
+      status.state = "stopped";
+    }
+  }
+
+  status(): CycleStatus {
+    return { ...this.#status, totals: { ...this.#status.totals } };
+  }
+
+  /**
+   * Sends to relays that customers name: one try, no log-in with our key, and a lane of its own for
+   * few of them at a time. The dialer guards whom it dials.
+   */
+  #openGuests(): Publisher {
+    const { dialer, random } = this.#deps;
+    return openPublisher({
+      dialer,
+      relays: [],
+      pacingMs: 0,
+      attempts: 1,
+      maxRelays: MAX_GUEST_RELAYS,
+      queueCapacity: 50,
+      idleCloseMs: 5_000,
+      downMs: 60_000,
+      drainTimeoutMs: 1_000,
+      clock: this.#clock,
+      random,
+    });
+  }
+
+  #start(group: TaskGroup, guests: Publisher): void {
+    const { config, identity, store, signer, verifier, publisher, metrics } = this.#deps;
+    const { catalogue = CATALOGUE } = this.#deps;
+    const clock = this.#clock;
+    const base: DvmBase = {
+      store,
+      signer,
+      verifier,
+      publisher,
+      guests,
+      config,
+      catalogue,
+      metrics,
+      clock,
+    };
+    const outbox = new Outbox(base, group, this.#count);
+    const desk = new Desk(base, outbox, this.#count);
+    const { perPubkeyPerMinute, totalPerMinute } = config.quota;
+    const quota = new Quota({
+      perPubkey: perPubkeyPerMinute,
+      total: totalPerMinute,
+      refusals: TOLD_REFUSALS,
+      clock,
+    });
+    const intake = new Intake(base, quota, {
+      accepted: (requestId) => desk.expect(requestId),
+      isFull: () => desk.open >= config.maxQueue + config.maxJobs,
+      refuse: (...given) => desk.refuse(...given),
+      cancelled: (requestId) => desk.cancel(requestId),
+    });
+    desk.start(group);
+    for (const url of config.relays) {
+      group.spawn(`dvm listener ${url}`, (signal) => this.#listen(url, intake, signal));
+    }
+    const profile = {
+      identifier: "bigbrotr",
+      name: identity.name,
+      about: identity.about,
+      picture: identity.picture,
+    };
+    group.spawn("dvm announcer", (signal) => keepAnnounced(base, profile, this.#count, signal));
+  }
+
+  /** One relay's requests, one after the other: a slow intake holds up the socket, not memory. */
+  async #listen(url: RelayUrl, intake: Intake, signal: AbortSignal): Promise<void> {
+    const { dialer, signer, random } = this.#deps;
+    const clock = this.#clock;
+    const events = standingSubscription(url, (since) => this.#filters(since), {
+      dialer,
+      signer,
+      signal,
+      clock,
+      random,
+      idleMs: IDLE_MS,
+      maxMs: RECONNECT_MAX_MS,
+      sinceSeconds: unixSeconds(clock) - LOOK_BACK_SECONDS,
+      overlapSeconds: LOOK_BACK_SECONDS,
+      onState: (state) => this.#onState(state),
+    });
+    for await (const { event } of events) {
+      const verdict = await intake.take(event, url, { signal });
+      this.#count(`requests_${verdict}`);
+      this.#log.debug("a request from {url}: {verdict}", { url, verdict });
+    }
+  }
+
+  /** Our kinds, and deletions of them: by kind as NIP-09 asks, or by our key. */
+  #filters(since: number): Filter[] {
+    const { eventCount, statistics, relaySearch } = this.#deps.config.kinds;
+    const kinds = [...new Set([eventCount, statistics, relaySearch])];
+    return [
+      { kinds, since },
+      { kinds: [5], tags: { k: kinds.map(String) }, since },
+      { kinds: [5], tags: { p: [this.#deps.signer.pubkey] }, since },
+    ];
+  }
+
+  #onState(state: StandingState): void {
+    this.#states.set(state.url, state);
+    const states = [...this.#states.values()];
+    const connected = states.filter(({ state }) => state === "live" || state === "catching_up");
+    this.#deps.metrics?.dvmRelays(connected.length);
+    const status = this.#status;
+    if (connected.length > 0) {
+      status.state = "waiting";
+      status.consecutiveFailures = 0;
+      status.lastSuccessAt = unixSeconds(this.#clock);
+    } else if (state.state === "waiting") {
+      status.state = "failing";
+      status.failures += 1;
+      // Relays fail side by side; the one that has tried most tells how long nobody was heard.
+      status.consecutiveFailures = Math.max(...states.map(({ failures }) => failures));
+    }
+    if (state.state === "waiting") {
+      const why = state.failure?.detail ?? state.end?.message ?? state.end?.reason ?? "closed";
+      status.lastError = cut(`${state.url}: ${why}`);
+      this.#log.info("lost {url}: {why}", { url: state.url, why: cut(why) });
+    }
+  }
+
+  readonly #count = (name: string, n = 1): void => {
+    const { totals } = this.#status;
+    totals[name] = (totals[name] ?? 0) + n;
+    this.#status.lastProgressAt = unixSeconds(this.#clock);
+  };
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

@@ -1,0 +1,475 @@
+// The machine over real relays: what a customer sees, and each defect that machines are known for.
+import assert from "node:assert/strict";
+import { verifyEvent } from "nostr-tools";
+import { z } from "zod";
+import { type NostrEvent, tagValue, tagValues } from "../../src/model/event.ts";
+import type { JobSpec } from "../../src/nostr/nip90.ts";
+import { buildEncryptedJobRequest } from "../../src/nostr/nip90_customer.ts";
+import { localSigner } from "../../src/nostr/signer.ts";
+import { CATALOGUE } from "../../src/queries/catalogue.ts";
+import { keyInteger } from "../../src/queries/cursor.ts";
+import { events as eventsQuery } from "../../src/queries/events.ts";
+import { kindCounts } from "../../src/queries/kind_counts.ts";
+import { defineQuery, type Query } from "../../src/queries/query.ts";
+import { claimJobs, countJobs, insertJob, storeAnswer } from "../../src/store/dvm_jobs.ts";
+import { startIndependentRelay } from "../interop/nostr_relay.ts";
+import { fillArchive, rowsOf } from "../queries/archive.ts";
+import { startHostileRelay } from "../relay/mod.ts";
+import { forgeSig, signEvent } from "../support/events.ts";
+import { storeTest } from "../support/store.ts";
+import { Customer, isTerminal, startMachine, statusOf } from "./machine.ts";
+import { CUSTOMER, MACHINE, MACHINE_AUTHOR, nowSeconds, request } from "./support.ts";
+
+const signer = localSigner(CUSTOMER.secretKey);
+
+/** A question in the place of `event_stats` that waits until it is let go. */
+function gatedCatalogue(): { catalogue: Query[]; started: Promise<void>; open: () => void } {
+  const gate = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  const gated = defineQuery({
+    name: "gated",
+    summary: "Waits.",
+    cost: "None",
+    params: z.object({}),
+    row: z.object({ n: z.int() }),
+    example: {},
+    key: z.tuple([keyInteger]),
+    async page(): Promise<{ row: { n: number }; key: [number] }[]> {
+      started.resolve();
+      await gate.promise;
+      return [{ row: { n: 1 }, key: [1] }];
+    },
+  });
+  return { catalogue: [gated, ...CATALOGUE], started: started.promise, open: gate.resolve };
+}
+
+storeTest("an event count is acknowledged at once and answered by a bare number", async (store) => {
+  const archive = await fillArchive(store, 60);
+  await using relay = await startIndependentRelay();
+  await using _machine = await startMachine(store, [relay.url]);
+  await using customer = await Customer.at(relay.url);
+  const job = request(5400, { content: '[{"kinds":[1]}]', tags: [["bid", "21000"]] });
+  await customer.send(job);
+  const answer = await customer.answerTo(job);
+  const count = archive.events.filter((event) => event.kind === 1).length;
+  assert.equal(answer.kind, 6400);
+  assert.equal(answer.content, String(count));
+  assert.equal(answer.pubkey, MACHINE.pubkey);
+  assert.ok(verifyEvent({ ...answer }));
+  assert.deepEqual(JSON.parse(tagValue(answer, "request") ?? ""), job);
+  assert.deepEqual(answer.tags.find(([name]) => name === "e"), ["e", job.id, relay.url]);
+  assert.deepEqual(tagValues(answer, "p"), [CUSTOMER.pubkey]);
+  assert.deepEqual(statusOf(answer), ["status", "success"]);
+  assert.notEqual(tagValue(answer, "alt"), undefined);
+  assert.ok(Number(tagValue(answer, "expiration")) > nowSeconds());
+  // A bid is the most that the customer would pay: nothing is due, so nothing is asked.
+  assert.equal(tagValue(answer, "amount"), undefined);
+  const [first] = customer.repliesTo(job);
+  assert.equal(first?.kind, 7000);
+  assert.deepEqual(statusOf(first).slice(0, 2), ["status", "processing"]);
+  assert.equal(first.content, statusOf(first)[2]);
+});
+
+storeTest("counts by group are a dictionary, by two groups a nested one", async (store) => {
+  const archive = await fillArchive(store, 60);
+  await using relay = await startIndependentRelay();
+  await using _machine = await startMachine(store, [relay.url]);
+  await using customer = await Customer.at(relay.url);
+  const one = request(5400, { content: "{}", tags: [["param", "group", "kind"]] });
+  const two = request(5400, {
+    content: "{}",
+    tags: [["param", "group", "kind"], ["param", "group", "pubkey"]],
+  });
+  await customer.send(one);
+  await customer.send(two);
+  const expected: Record<string, number> = {};
+  const nested: Record<string, Record<string, number>> = {};
+  for (const { kind, pubkey } of archive.events) {
+    expected[kind] = (expected[kind] ?? 0) + 1;
+    const inner = nested[kind] ??= {};
+    inner[pubkey] = (inner[pubkey] ?? 0) + 1;
+  }
+  assert.deepEqual(JSON.parse((await customer.answerTo(one)).content), expected);
+  assert.deepEqual(JSON.parse((await customer.answerTo(two)).content), nested);
+});
+
+storeTest("statistics and relay search are answered by lists of objects", async (store) => {
+  await fillArchive(store, 40);
+  await using relay = await startIndependentRelay();
+  await using _machine = await startMachine(store, [relay.url]);
+  await using customer = await Customer.at(relay.url);
+  const statistics = request(5410, { tags: [["param", "query", "kind_counts"]] });
+  const search = request(5310, { tags: [["param", "nip", "11", "77"]] });
+  await customer.send(statistics);
+  await customer.send(search);
+  const counts = await customer.answerTo(statistics);
+  assert.equal(counts.kind, 6410);
+  assert.deepEqual(JSON.parse(counts.content), await rowsOf(store, kindCounts));
+  const found = await customer.answerTo(search);
+  assert.equal(found.kind, 6310);
+  const rows: { url: string }[] = JSON.parse(found.content);
+  assert.deepEqual(rows.map(({ url }) => url), ["wss://beta.example.com/"]);
+});
+
+storeTest("what is wrong is told by name, in the status and in the content", async (store) => {
+  await using relay = await startIndependentRelay();
+  await using _machine = await startMachine(store, [relay.url]);
+  await using customer = await Customer.at(relay.url);
+  const cases: [NostrEvent, RegExp][] = [
+    [request(5400), /content must be a list of NIP-01 filters/],
+    [request(5400, { content: '{"kinds":["1"]}' }), /filter kinds\[0\] must be an integer/],
+    [request(5400, { content: '{"authors":["npub1abc"]}' }), /filter authors\[0\] must be 64/],
+    [
+      request(5400, { content: "{}", tags: [["param", "relay", "wss://nobody.example.com"]] }),
+      /relay is not a relay that we know/,
+    ],
+    [request(5410, { tags: [["param", "query", "weather"]] }), /query must be one of event_stats/],
+    [
+      request(5410, { tags: [["param", "query", "pubkey_counts"], ["param", "pubkey", "abc"]] }),
+      /pubkey must be a public key/,
+    ],
+    [request(5310, { tags: [["param", "state", "up"]] }), /state must be one of/],
+    [request(5410, { tags: [["i", "x", "telepathy"]] }), /type other than/],
+    [request(5410, { tags: [["expiration", "soon"]] }), /expiration must be/],
+  ];
+  for (const [job, pattern] of cases) {
+    await customer.send(job);
+    const answer = await customer.answerTo(job);
+    assert.equal(answer.kind, 7000);
+    const [, status, text = ""] = statusOf(answer);
+    assert.equal(status, "error");
+    assert.match(text, pattern);
+    assert.equal(answer.content, text);
+  }
+});
+
+storeTest("one request on several relays gets one answer, the same on each", async (store) => {
+  await using one = await startIndependentRelay();
+  await using two = await startHostileRelay();
+  await using _machine = await startMachine(store, [one.url, two.url]);
+  await using first = await Customer.at(one.url);
+  await using second = await Customer.at(two.url);
+  const job = request(5400, { content: "{}" });
+  await Promise.all([first.send(job), second.send(job)]);
+  const answers = [await first.answerTo(job), await second.answerTo(job)];
+  assert.equal(answers[0]?.id, answers[1]?.id);
+  const [done] = await store.run("test", (sql) => sql`select count(*) as n from dvm_job`);
+  assert.equal(done?.n, 1);
+  for (const customer of [first, second]) {
+    assert.equal(customer.repliesTo(job).filter(isTerminal).length, 1);
+  }
+});
+
+storeTest("a job from the future does not hold up the others", async (store) => {
+  await using relay = await startHostileRelay();
+  await using _machine = await startMachine(store, [relay.url]);
+  await using customer = await Customer.at(relay.url);
+  const future = request(5400, { content: "{}", createdAt: nowSeconds() + 86_400 * 3_650 });
+  const now = request(5400, { content: "{}" });
+  relay.inject(future);
+  await customer.send(now);
+  assert.equal((await customer.answerTo(now)).kind, 6400);
+  assert.equal((await customer.answerTo(future)).kind, 6400);
+});
+
+storeTest("forged, expired and misaddressed requests get no word", async (store) => {
+  await using relay = await startHostileRelay();
+  await using machine = await startMachine(store, [relay.url]);
+  await using customer = await Customer.at(relay.url);
+  const ignored = [
+    forgeSig(request(5400, { content: "[{}]" })),
+    request(5400, { content: "{}", tags: [["expiration", String(nowSeconds() - 5)]] }),
+    request(5400, { content: "{}", tags: [["p", CUSTOMER.pubkey]] }),
+    request(5400, { content: "{}", createdAt: nowSeconds() - 86_400 }),
+  ];
+  for (const event of ignored) relay.inject(event);
+  const last = request(5400, { content: "{}" });
+  relay.inject(last);
+  await customer.answerTo(last);
+  for (const event of ignored) assert.deepEqual(customer.repliesTo(event), []);
+  const { totals } = machine.dvm.status();
+  assert.equal(totals.requests_forged, 1);
+  assert.equal(totals.requests_expired, 1);
+  assert.equal(totals.requests_addressed_to_others, 1);
+  assert.equal(totals.requests_accepted, 1);
+});
+
+storeTest(
+  "a restart in mid-job ends in one answer, and an answer that was not out goes out as it is",
+  async (store) => {
+    await using relay = await startIndependentRelay();
+    await using customer = await Customer.at(relay.url);
+    const now = nowSeconds();
+    const job = (event: NostrEvent): Parameters<typeof insertJob>[1] => ({
+      requestId: event.id,
+      kind: event.kind,
+      pubkey: event.pubkey,
+      receivedAt: now - 100,
+      request: JSON.stringify(event),
+      relayUrl: relay.url,
+    });
+    // Claimed by a process that is gone, its lease over.
+    const broken = request(5400, { content: "{}" });
+    await insertJob(store, job(broken));
+    await claimJobs(store, { limit: 1, at: now - 100, leaseSeconds: 10 });
+    // Answered by a process that died before it could publish.
+    const kept = request(5400, { content: "[{}]" });
+    await insertJob(store, job(kept));
+    const answer = signEvent(
+      MACHINE_AUTHOR,
+      {
+        kind: 6400,
+        created_at: now - 50,
+        tags: [["e", kept.id], ["p", CUSTOMER.pubkey]],
+        content: "42",
+      },
+    );
+    await storeAnswer(store, kept.id, {
+      state: "answered",
+      answer: JSON.stringify(answer),
+      at: now,
+    });
+    {
+      await using _machine = await startMachine(store, [relay.url]);
+      assert.equal((await customer.answerTo(broken)).kind, 6400);
+      assert.deepEqual(await customer.answerTo(kept), answer);
+      await untilPublished(2);
+    }
+    {
+      await using _machine = await startMachine(store, [relay.url]);
+      const another = request(5400, { content: "{}" });
+      await customer.send(broken).catch(() => undefined);
+      await customer.send(another);
+      await customer.answerTo(another);
+      await untilPublished(3);
+    }
+    for (const event of [broken, kept]) {
+      assert.equal(
+        relay.events.filter((e) => tagValue(e, "e") === event.id && isTerminal(e)).length,
+        1,
+      );
+    }
+
+    async function untilPublished(n: number): Promise<void> {
+      for (;;) {
+        const [row] = await store.run(
+          "test",
+          (sql) => sql`select count(*) as n from dvm_job where published_at is not null`,
+        );
+        if (row?.n === n) return;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  },
+);
+
+storeTest(
+  "an answer beyond the size of an event is paged, and every row is had by the cursor",
+  async (store) => {
+    await fillArchive(store, 80);
+    await using relay = await startIndependentRelay();
+    const sets = ["dvm.max_result_size=12KiB", "dvm.quota.per_pubkey_per_minute=1000"];
+    await using _machine = await startMachine(store, [relay.url], { sets });
+    await using customer = await Customer.at(relay.url);
+    const rows: unknown[] = [];
+    let cursor: string | undefined;
+    let pages = 0;
+    do {
+      const more = cursor === undefined ? [] : [["param", "cursor", cursor]];
+      const job = request(5410, {
+        tags: [["param", "query", "events"], ["param", "filter", "{}"], ...more],
+      });
+      await customer.send(job);
+      const answer = await customer.answerTo(job);
+      assert.equal(answer.kind, 6410, answer.content);
+      assert.ok(JSON.stringify(answer).length <= 12 * 1024);
+      rows.push(...JSON.parse(answer.content) as unknown[]);
+      cursor = answer.tags.find(([name, key]) => name === "param" && key === "cursor")?.[2];
+      const partial = customer.repliesTo(job).find((reply) => statusOf(reply)[1] === "partial");
+      assert.equal(partial === undefined, cursor === undefined);
+      if (partial !== undefined) {
+        assert.deepEqual(partial.tags.find(([name]) => name === "param"), [
+          "param",
+          "cursor",
+          cursor,
+        ]);
+        assert.ok(partial.content.includes(cursor ?? "?"));
+      }
+      pages += 1;
+    } while (cursor !== undefined);
+    assert.ok(pages > 2);
+    assert.deepEqual(rows, await rowsOf(store, eventsQuery, { filter: "{}" }));
+  },
+);
+
+storeTest(
+  "encrypted requests are answered in kind, and nothing of them stands in the open",
+  async (store) => {
+    const archive = await fillArchive(store, 40);
+    await using relay = await startIndependentRelay();
+    await using _machine = await startMachine(store, [relay.url]);
+    await using customer = await Customer.at(relay.url);
+    const count = archive.events.filter((event) => event.kind === 7).length;
+    for (const encryption of ["nip44", "nip04"] as const) {
+      const decrypt = async (text: string): Promise<string> => {
+        const plain = encryption === "nip44"
+          ? await signer.nip44Decrypt(MACHINE.pubkey, text)
+          : await signer.nip04Decrypt(MACHINE.pubkey, text);
+        assert.ok(plain.ok);
+        return plain.value;
+      };
+      const ask = async (spec: Partial<JobSpec>): Promise<NostrEvent> => {
+        const whole: JobSpec = {
+          kind: 5400,
+          inputs: [],
+          params: new Map(),
+          relays: [],
+          providers: [],
+          content: "",
+          ...spec,
+        };
+        const options = { signer, provider: MACHINE.pubkey, encryption };
+        const template = await buildEncryptedJobRequest(whole, nowSeconds(), options);
+        assert.ok(template.ok);
+        const job = await signer.sign(template.value);
+        await customer.send(job);
+        return job;
+      };
+      const good = await ask({ content: '{"kinds":[7]}' });
+      const answer = await customer.answerTo(good);
+      assert.equal(await decrypt(answer.content), String(count));
+      assert.deepEqual(tagValues(answer, "encrypted").length + 1, 1);
+      assert.ok(answer.tags.some(([name]) => name === "encrypted"));
+
+      const bad = await ask({ inputs: [{ value: '{"secretly":1}', type: "text" }] });
+      const error = await customer.answerTo(bad);
+      assert.deepEqual(statusOf(error), ["status", "error"]);
+      assert.ok(!JSON.stringify(error).includes("secretly"));
+      assert.match(await decrypt(error.content), /secretly is not a filter condition/);
+    }
+  },
+);
+
+storeTest("answers go to the relays that a request names too, few and guarded", async (store) => {
+  await using ours = await startIndependentRelay();
+  await using theirs = await startIndependentRelay();
+  await using _machine = await startMachine(store, [ours.url], {
+    sets: ["dvm.max_reply_relays=2"],
+  });
+  await using customer = await Customer.at(ours.url);
+  await using elsewhere = await Customer.at(theirs.url);
+  const job = request(5400, {
+    content: "{}",
+    tags: [["relays", "not a relay", theirs.url, "wss://relay.invalid", "wss://too.many.example"]],
+  });
+  await customer.send(job);
+  const here = await customer.answerTo(job);
+  assert.equal((await elsewhere.answerTo(job)).id, here.id);
+});
+
+storeTest("a job that its customer takes back in the middle is not answered", async (store) => {
+  const { catalogue, started, open } = gatedCatalogue();
+  await using relay = await startIndependentRelay();
+  await using machine = await startMachine(store, [relay.url], { catalogue });
+  await using customer = await Customer.at(relay.url);
+  const job = request(5410, { tags: [["param", "query", "gated"]] });
+  await customer.send(job);
+  await started;
+  await customer.send(request(5, { tags: [["e", job.id], ["k", "5410"]] }));
+  while (machine.dvm.status().totals.jobs_cancelled !== 1) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  open();
+  const next = request(5400, { content: "{}" });
+  await customer.send(next);
+  await customer.answerTo(next);
+  assert.deepEqual(customer.repliesTo(job).filter(isTerminal), []);
+  assert.equal((await countJobs(store)).get("cancelled"), 1);
+});
+
+storeTest("a job that takes too long is told so", async (store) => {
+  const { catalogue, open } = gatedCatalogue();
+  await using relay = await startIndependentRelay();
+  const sets = ["dvm.job_timeout=300ms"];
+  await using _machine = await startMachine(store, [relay.url], { catalogue, sets });
+  await using customer = await Customer.at(relay.url);
+  const job = request(5410, { tags: [["param", "query", "gated"]] });
+  await customer.send(job);
+  const answer = await customer.answerTo(job);
+  open();
+  assert.match(statusOf(answer)[2] ?? "", /takes too long/);
+});
+
+storeTest("a flood is answered up to the quota and told off a few times", async (store) => {
+  await using relay = await startHostileRelay();
+  const sets = ["dvm.quota.per_pubkey_per_minute=10"];
+  await using machine = await startMachine(store, [relay.url], { sets });
+  await using customer = await Customer.at(relay.url);
+  for (let i = 0; i < 60; i++) {
+    relay.inject(request(5400, { content: "{}", tags: [["n", String(i)]] }));
+  }
+  while ((machine.dvm.status().totals.requests_flood ?? 0) < 40) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const polite = request(5400, { content: "{}", tags: [["p", MACHINE.pubkey]] });
+  relay.inject(polite);
+  while ((machine.dvm.status().totals.jobs_answered ?? 0) < 10) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  const { totals } = machine.dvm.status();
+  assert.equal(totals.requests_accepted, 10);
+  assert.equal(totals.requests_over_quota, 5);
+  assert.equal(totals.jobs_refused, 5);
+  assert.ok(customer.replies.length > 0);
+});
+
+storeTest("it announces itself once, and again only when something changed", async (store) => {
+  await using relay = await startIndependentRelay();
+  const announced = (): NostrEvent[] => relay.events.filter((event) => event.kind === 31_990);
+  const announce = async (...sets: string[]): Promise<void> => {
+    await using machine = await startMachine(store, [relay.url], { sets });
+    while (machine.dvm.status().totals.announcements === undefined) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  };
+  await announce();
+  const [first] = announced();
+  assert.ok(first !== undefined && verifyEvent({ ...first }));
+  {
+    await using _machine = await startMachine(store, [relay.url]);
+    await using customer = await Customer.at(relay.url);
+    const job = request(5400, { content: "{}" });
+    await customer.send(job);
+    await customer.answerTo(job);
+  }
+  assert.deepEqual(announced(), [first]);
+  // A replaceable event of the same second would lose or win by its id.
+  while (nowSeconds() <= first.created_at) await new Promise((resolve) => setTimeout(resolve, 50));
+  await announce("identity.name=Another");
+  assert.deepEqual(announced().map((event) => JSON.parse(event.content).name), ["Another"]);
+});
+
+Deno.test("without configured relays nothing is dialled, announced or published", async () => {
+  // A store is not even asked: there is nothing to do.
+  const store = {} as never;
+  await using machine = await startMachine(store, []);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assert.equal(machine.dvm.status().state, "waiting");
+  assert.deepEqual(machine.dvm.status().totals, {});
+});
+
+storeTest("relays that come and go are followed, and their absence is told", async (store) => {
+  const gone = await startIndependentRelay();
+  const { port } = gone;
+  await using machine = await startMachine(store, [gone.url]);
+  assert.equal(machine.dvm.status().state, "waiting");
+  await gone[Symbol.asyncDispose]();
+  while (machine.dvm.status().state !== "failing") await new Promise((r) => setTimeout(r, 20));
+  assert.ok(machine.dvm.status().lastError?.startsWith(gone.url));
+  await using back = await startIndependentRelay({ port });
+  while (machine.dvm.status().state !== "waiting") await new Promise((r) => setTimeout(r, 20));
+  await using customer = await Customer.at(back.url);
+  const job = request(5400, { content: "{}" });
+  await customer.send(job);
+  assert.equal((await customer.answerTo(job)).kind, 6400);
+});
