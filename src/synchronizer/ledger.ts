@@ -99,8 +99,8 @@ export class Ledger {
   close(window: CoverageWindow, proof: CoverageProof): void {
     let { until } = window;
     for (const held of this.#intervals) {
-      if (held.since !== until + 1) continue;
-      if (!isPaged(held) && !this.#freshGap(held)) break;
+      if (held.until <= until) continue;
+      if (held.since > until + 1 || !(isPaged(held) || this.#freshGap(held))) break;
       until = held.until;
     }
     let { since } = window;

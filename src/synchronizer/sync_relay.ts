@@ -4,11 +4,13 @@
 import type { Ingest, PageResult } from "../ingest/ingest.ts";
 import { addDrops, type DropCounts } from "../ingest/drop.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
+import { deadline } from "../lib/deadline.ts";
 import { type CoverageInterval, type CoverageWindow, uncovered } from "../model/coverage.ts";
 import { canonicalFilter, type Filter } from "../model/filter.ts";
-import { hostPortOf, networkOf, type RelayUrl } from "../model/relay_url.ts";
-import type { Dialer, DialFailure, Resolution } from "../net/dialer.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
+import type { Dialer, DialFailure } from "../net/dialer.ts";
 import { HostSlots } from "../net/host_slots.ts";
+import { takeTurn } from "../net/turn.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { readCoverage, replaceCoverage } from "../store/coverage.ts";
@@ -27,6 +29,8 @@ import { walkHole } from "./walk.ts";
 export interface SyncLimits extends SessionLimits, ClaimLimits {
   /** How long a turn may take; then the next turn goes on from there. */
   maxRelayMs: number;
+  /** How long to wait for the host's slot. */
+  slotWaitMs: number;
   /** The newest seconds are left alone: their events are still on the way. */
   settleSeconds: number;
   /** How far below new ground is asked again, for events that came a little late. */
@@ -48,6 +52,7 @@ export const DEFAULT_SYNC_LIMITS: Readonly<SyncLimits> = {
   nip11TimeoutMs: 10_000,
   maxNip11Bytes: 128 * 1024,
   maxRelayMs: 600_000,
+  slotWaitMs: 30_000,
   settleSeconds: 30,
   overlapSeconds: 300,
   gapRetrySeconds: 86_400,
@@ -101,9 +106,9 @@ export interface SyncReport extends SyncProgress {
   window: CoverageWindow;
   /**
    * `complete`: all of the window is closed; `gaps`: all but gaps; `incomplete`: some is open, see
-   * `reason`; `failed`: the relay could not be asked at all.
+   * `reason`; `failed`: the relay could not be asked at all; `busy`: another turn has its host.
    */
-  outcome: "complete" | "gaps" | "incomplete" | "failed";
+  outcome: "complete" | "gaps" | "incomplete" | "failed" | "busy";
   reason?: OpenReason;
   /** Why it could not be connected to. */
   failure?: DialFailure;
@@ -196,11 +201,12 @@ class Turn {
 
   async run(): Promise<SyncReport> {
     const holes = this.#ledger.todo(this.#window);
-    if (holes.length === 0) return this.#report(undefined, undefined);
+    if (holes.length === 0) return this.#report({});
     const { signal } = this.#request;
-    const resolved = await this.#resolve();
-    if (!resolved.ok) return await this.#failed(holes, resolved.failure);
-    using _slot = await this.#slot(resolved.value);
+    const turn = await this.#takeTurn();
+    if (turn === undefined) return this.#report({ outcome: "busy" });
+    if (!turn.ok) return await this.#failed(holes, turn.failure);
+    using held = turn.value;
     const claims = await relayClaims(this.#url, { ...this.#deps, limits: this.#limits }, {
       signal,
     });
@@ -208,7 +214,7 @@ class Turn {
       ...this.#deps,
       limits: this.#limits,
       claims,
-      resolution: resolved.value,
+      resolution: held.resolution,
     }, { signal });
     if (!opened.ok) return await this.#failed(holes, opened.failure);
     await using session = opened.value;
@@ -221,7 +227,7 @@ class Turn {
     }
     this.#measure(session);
     await this.#save();
-    return this.#report(reason, undefined);
+    return this.#report(reason === undefined ? {} : { reason });
   }
 
   #walk(hole: CoverageWindow, session: RelaySession): Promise<OpenReason | undefined> {
@@ -287,31 +293,23 @@ class Turn {
     this.#progress.bytes = session.bytes;
   }
 
-  #resolve(): ReturnType<Dialer["resolve"]> {
-    const { host, port, secure } = hostPortOf(this.#url);
-    const { signal } = this.#request;
-    return this.#deps.dialer.resolve(
-      { host, port, secure, network: networkOf(this.#url) },
-      signal === undefined ? {} : { signal },
-    );
-  }
-
-  #slot(resolution: Resolution): Promise<Disposable> {
-    const { host, port } = hostPortOf(this.#url);
-    const ip = resolution.addresses[0];
-    const slots = this.#deps.slots ?? new HostSlots();
-    const { signal } = this.#request;
-    return slots.acquire(
-      { host, port, ...(ip === undefined ? {} : { ip }) },
-      signal === undefined ? {} : { signal },
-    );
+  /** The right to connect to the host; undefined when others hold it for too long. */
+  async #takeTurn(): Promise<Awaited<ReturnType<typeof takeTurn>> | undefined> {
+    const { dialer, slots = new HostSlots() } = this.#deps;
+    using limit = deadline(this.#limits.slotWaitMs, { signal: this.#request.signal });
+    try {
+      return await takeTurn(this.#url, { dialer, slots, signal: limit.signal });
+    } catch (error) {
+      if (limit.expired) return undefined;
+      throw error;
+    }
   }
 
   async #failed(holes: readonly CoverageWindow[], failure: DialFailure): Promise<SyncReport> {
     this.#request.signal?.throwIfAborted();
     for (const hole of holes) this.#ledger.open(hole, "unreachable");
     await this.#save();
-    return this.#report("unreachable", failure);
+    return this.#report({ outcome: "failed", reason: "unreachable", failure });
   }
 
   async #save(): Promise<void> {
@@ -324,7 +322,7 @@ class Turn {
     this.#saved = intervals;
   }
 
-  #report(reason: OpenReason | undefined, failure: DialFailure | undefined): SyncReport {
+  #report(end: Partial<Pick<SyncReport, "outcome" | "reason" | "failure">>): SyncReport {
     const { intervals } = this.#ledger;
     const window = this.#window;
     const coverage = intervals.filter((held) =>
@@ -335,9 +333,8 @@ class Turn {
       url: this.#url,
       relayId: this.#relayId,
       window,
-      outcome: failure !== undefined ? "failed" : outcomeOf(intervals, window),
-      ...(reason === undefined ? {} : { reason }),
-      ...(failure === undefined ? {} : { failure }),
+      outcome: outcomeOf(intervals, window),
+      ...end,
       gaps: coverage.filter((held) => held.state === "gap"),
       coverage,
       elapsedMs: this.#clock.monotonicMs() - this.#startedMs,

@@ -1,40 +1,37 @@
-// The synchronizer: relay -> events, sightings, coverage. In: relays that are online and whose turn
-// it is, claimed with leases, so that several processes share them. Out: their events in the
-// archive, and a ledger of what is complete. Each relay has a turn of bounded length, so that a
-// large one never holds up the others.
-// Never decides that a relay is dead, and closes no ground itself: sync_relay.ts does.
+// The stage: relay -> events, sightings, coverage. In: relays that are online and whose turn it is,
+// claimed by a lease so that several processes can share them. Out: what they hold, and a ledger of
+// what is complete. Each network has its own places, so that slow ones hold up nobody; each relay
+// has a turn of bounded length, so that a large one starves nobody.
+// Never checks a relay's health, and never publishes.
 import type { Config } from "../config/config.ts";
-import type { SynchronizerConfig } from "../config/synchronizer.ts";
 import type { Ingest } from "../ingest/ingest.ts";
+import { DROP_REASONS } from "../ingest/drop.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { Count, CycleContext, CycleTask } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
 import { mapConcurrent } from "../lib/pool.ts";
-import { TaskGroup } from "../lib/task_group.ts";
-import type { Filter } from "../model/filter.ts";
+import { isAbort, TaskGroup } from "../lib/task_group.ts";
+import { errorText } from "../lib/text.ts";
 import { type Network, NETWORKS } from "../model/network.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { HostSlots } from "../net/host_slots.ts";
-import { byHost } from "../net/turn.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
-import {
-  claimRelaysForSync,
-  extendSync,
-  releaseSync,
-  type SyncClaim,
-} from "../store/relay_sync.ts";
-import { type SyncLimits, syncRelay, type SyncReport } from "./sync_relay.ts";
-import { nextTurnSeconds } from "./turns.ts";
+import { claimRelaysForSync, releaseSync, type SyncClaim } from "../store/relay_sync.ts";
+import { LEASE_SECONDS, LeaseLost, underLease } from "./lease.ts";
+import { nextTurnAt } from "./rest.ts";
+import { relaySettings } from "./settings.ts";
+import { syncRelay, type SyncReport } from "./sync_relay.ts";
 
 /** What the synchronizer works with. */
 export interface SynchronizerDeps {
   store: Store;
   ingest: Ingest;
   dialer: Dialer;
+  /** One connection to a host at a time, whatever relays it carries. */
   slots: HostSlots;
-  /** Logs in where a relay demands it. */
-  signer?: Signer | undefined;
+  /** Logs in where a relay demands it (NIP-42). */
+  signer: Signer;
   config: Pick<Config, "synchronizer" | "networks" | "limits" | "monitor">;
   /** Names this process in its leases; made up unless told. */
   owner?: string | undefined;
@@ -42,221 +39,204 @@ export interface SynchronizerDeps {
   random?: (() => number) | undefined;
 }
 
-/** A killed process's relays come back after this; a working one prolongs its leases. */
-const LEASE_SECONDS = 5 * 60;
-const RENEW_MS = 60_000;
+/** Relays claimed at a time and network: few, for a claim that waits is a lease that runs. */
 const CLAIM_BATCH = 5;
+/** How long a relay rests whose turn a fault of ours has ended. */
+const FAULT_REST_SECONDS = 3600;
 
 const log = logger("synchronizer");
 
-/** The stage. A cycle gives every relay that is due its turn. */
+/**
+ * The stage. A cycle gives turns until no relay is due, but no longer than its interval, nor more
+ * than `max_relays`: what has much to give gets turn after turn, between those of the others.
+ */
 export function createSynchronizer(deps: SynchronizerDeps): CycleTask {
   const owner = deps.owner ?? crypto.randomUUID();
-  return {
-    name: "synchronizer",
-    async cycle(context): Promise<void> {
-      const { networks, synchronizer } = deps.config;
-      const budget = { left: synchronizer.maxRelays };
-      // Networks apart: slow overlay networks hold up nobody.
-      await using lanes = new TaskGroup({ signal: context.signal });
-      for (const network of NETWORKS.filter((name) => networks[name].enabled)) {
-        lanes.spawn(
-          network,
-          (signal) => runLane({ ...deps, network, owner, budget }, { ...context, signal }),
-        );
-      }
-      await lanes.join();
-      context.signal.throwIfAborted();
-    },
-  };
+  return { name: "synchronizer", cycle: (context) => cycle(deps, owner, context) };
 }
 
-interface Lane extends SynchronizerDeps {
-  network: Network;
-  owner: string;
-  /** Relays that the cycle may still take up, shared by its lanes. */
-  budget: { left: number };
+async function cycle(
+  deps: SynchronizerDeps,
+  owner: string,
+  { signal, count }: CycleContext,
+): Promise<void> {
+  const { maxRelays, intervalMs } = deps.config.synchronizer;
+  const { clock = systemClock } = deps;
+  const budget = { left: maxRelays, endsAtMs: clock.monotonicMs() + intervalMs };
+  await using group = new TaskGroup({ signal });
+  for (const network of NETWORKS) {
+    if (!deps.dialer.reaches(network)) continue;
+    group.spawn(network, (inner) => serve({ deps, owner, network, budget, count }, inner));
+  }
+  await group.join();
+  signal.throwIfAborted();
 }
 
 /** One network's share of a cycle. */
-async function runLane(lane: Lane, { signal, count }: CycleContext): Promise<void> {
-  const { maxTasks } = lane.config.networks[lane.network];
-  const turns = mapConcurrent(
-    claimedHosts(lane, signal, count),
-    maxTasks,
-    (claims, inner) => takeTurns(lane, claims, inner, count),
-    { signal },
-  );
-  for await (const _done of turns) signal.throwIfAborted();
+interface Lane {
+  deps: SynchronizerDeps;
+  owner: string;
+  network: Network;
+  /** Turns that the cycle may still give, shared by its lanes, and until when. */
+  budget: { left: number; endsAtMs: number };
+  count: Count;
 }
 
-/** Claimed relays, those of one host together; each relay once in a cycle. */
-async function* claimedHosts(
-  lane: Lane,
-  signal: AbortSignal,
-  count: Count,
-): AsyncGenerator<SyncClaim[]> {
-  const { store, network, owner, budget, clock = systemClock } = lane;
-  // Turns that ended early are due again at once; they are for the next cycle.
-  const startedAt = unixSeconds(clock);
-  while (budget.left > 0) {
-    const claims = await claimRelaysForSync(store, {
-      // Few at a time: what waits here for a free task holds a lease that nobody prolongs.
-      limit: Math.min(budget.left, CLAIM_BATCH),
-      at: startedAt,
-      leaseSeconds: LEASE_SECONDS + unixSeconds(clock) - startedAt,
+async function serve(lane: Lane, signal: AbortSignal): Promise<void> {
+  const { maxTasks } = lane.deps.config.networks[lane.network];
+  let unfinished = true;
+  // What still has something to give is due again at once, when all others have had their turns.
+  while (unfinished) {
+    unfinished = false;
+    const turns = mapConcurrent(
+      claims(lane, signal),
+      maxTasks,
+      (claim, inner) => giveTurn(lane, claim, inner),
+      { signal },
+    );
+    for await (const report of turns) {
+      if (report === undefined) continue;
+      log.debug("{url}: {outcome} {reason}", described(report));
+      unfinished ||= report.reason === "time_up";
+    }
+  }
+}
+
+async function* claims(lane: Lane, signal: AbortSignal): AsyncGenerator<SyncClaim> {
+  const { deps: { store, clock = systemClock }, owner, network, budget } = lane;
+  while (budget.left > 0 && clock.monotonicMs() < budget.endsAtMs) {
+    const claimed = await claimRelaysForSync(store, {
+      limit: Math.min(CLAIM_BATCH, budget.left),
+      at: unixSeconds(clock),
+      leaseSeconds: LEASE_SECONDS,
       networks: [network],
       owner,
       signal,
     });
-    if (claims.length === 0) return;
-    budget.left -= claims.length;
-    count("relays_claimed", claims.length);
-    yield* byHost(claims, ({ url }) => url);
-  }
-}
-
-async function takeTurns(
-  lane: Lane,
-  claims: readonly SyncClaim[],
-  signal: AbortSignal,
-  count: Count,
-): Promise<void> {
-  for (const claim of claims) {
-    const report = await underLease(
-      lane,
-      claims,
-      signal,
-      (inner) => turn(lane, claim, inner, count),
-    );
-    if (report === undefined) {
-      count("leases_lost");
-      continue;
-    }
-    tell(report, count);
-    const { store, owner, config, clock = systemClock, random = Math.random } = lane;
-    const waitSeconds = nextTurnSeconds(report, config.synchronizer, random);
-    await releaseSync(store, claim.id, {
-      // One second on, or a relay with much to give would be claimed again in this very cycle.
-      nextSyncAt: unixSeconds(clock) + Math.max(1, Math.round(waitSeconds)),
-      owner,
-      signal,
-    });
-  }
-}
-
-/** Works while the leases of `claims` are prolonged; undefined when another process took one over. */
-async function underLease<T>(
-  lane: Lane,
-  claims: readonly SyncClaim[],
-  signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T | undefined> {
-  const { store, owner, clock = systemClock } = lane;
-  const lost = Symbol("lease lost");
-  const ending = new AbortController();
-  let result: T | undefined;
-  await using group = new TaskGroup({ signal });
-  group.spawn("lease", async (inner) => {
-    const either = AbortSignal.any([inner, ending.signal]);
-    while (!ending.signal.aborted) {
-      await clock.sleep(RENEW_MS, { signal: either }).catch((error) => {
-        if (!ending.signal.aborted) throw error;
-      });
-      if (ending.signal.aborted) return;
-      const until = unixSeconds(clock) + LEASE_SECONDS;
-      const kept = await Promise.all(
-        claims.map(({ id }) => extendSync(store, id, { until, owner, signal: inner })),
-      );
-      if (kept.every((one) => !one)) throw lost;
-    }
-  });
-  group.spawn("turn", async (inner) => {
+    if (claimed.length === 0) return;
+    budget.left -= claimed.length;
+    let served = 0;
     try {
-      result = await work(inner);
+      for (const claim of claimed) {
+        // Counted before it is handed over: from then on its turn gives the lease back.
+        served++;
+        yield claim;
+      }
     } finally {
-      ending.abort();
+      for (const claim of claimed.slice(served)) await release(lane, claim, claim.nextSyncAt);
     }
-  });
-  try {
-    await group.join();
-  } catch (error) {
-    if (error !== lost) throw error;
-    return undefined;
   }
-  signal.throwIfAborted();
-  return result;
 }
 
-function turn(
+/** A relay's turn under its lease; undefined when there is nothing to tell of it. */
+async function giveTurn(
   lane: Lane,
   claim: SyncClaim,
   signal: AbortSignal,
+): Promise<SyncReport | undefined> {
+  const { deps, owner, count } = lane;
+  const { store, config, clock = systemClock, random = Math.random } = deps;
+  // Unless the turn says otherwise, the relay is as due as it was.
+  let nextSyncAt = claim.nextSyncAt;
+  try {
+    const report = await underLease(
+      { store, relayId: claim.id, owner, clock },
+      (inner) => turn(deps, claim, count, inner),
+      { signal },
+    );
+    tell(report, count);
+    const { intervalMs } = config.synchronizer;
+    nextSyncAt = nextTurnAt(report, { now: unixSeconds(clock), intervalMs, random });
+    return report;
+  } catch (error) {
+    if (error instanceof LeaseLost) {
+      count("leases_lost");
+      return undefined;
+    }
+    if (isAbort(error, signal) || isInfrastructure(error)) throw error;
+    // A fault of ours that one relay brings out must not stop the archive of all others.
+    count("failures_internal");
+    log.error("Syncing {url} failed: {error}", { url: claim.url, error: errorText(error) });
+    nextSyncAt = unixSeconds(clock) + FAULT_REST_SECONDS;
+    return undefined;
+  } finally {
+    await release(lane, claim, nextSyncAt);
+  }
+}
+
+function turn(
+  deps: SynchronizerDeps,
+  claim: SyncClaim,
   count: Count,
+  signal: AbortSignal,
 ): Promise<SyncReport> {
-  const { filter, since, until, limits } = requestFor(claim, lane.config);
-  return syncRelay(claim.url, { ...lane, limits }, {
-    filter,
-    since,
-    until,
+  const { limits, request } = relaySettings(claim, deps.config);
+  return syncRelay(claim.url, { ...deps, limits }, {
+    ...request,
     signal,
     onProgress: (_progress, page) => {
-      count("events_received", page.received);
+      if (page.received > 0) count("events_received", page.received);
       if (page.newEvents > 0) count("events_new", page.newEvents);
       if (page.newSightings > 0) count("sightings_new", page.newSightings);
-      if (page.repeated > 0) count("events_repeated", page.repeated);
-      for (const [reason, n] of Object.entries(page.dropped)) {
-        if (n > 0) count(`events_dropped_${reason}`, n);
+      if (page.repeated > 0) count("repeated", page.repeated);
+      for (const reason of DROP_REASONS) {
+        const n = page.dropped[reason];
+        if (n !== undefined) count(`dropped_${reason}`, n);
       }
     },
   });
 }
 
-/** What the configuration wants of this relay. */
-function requestFor(
-  { url, network }: SyncClaim,
-  config: SynchronizerDeps["config"],
-): { filter: Filter; since: number; until: number | undefined; limits: Partial<SyncLimits> } {
-  const { synchronizer, limits, networks, monitor } = config;
-  const own = overrideOf(url, synchronizer);
-  const kinds = own?.kinds ?? [];
-  return {
-    filter: kinds.length === 0
-      ? synchronizer.filter
-      : { ...synchronizer.filter, kinds: [...kinds] },
-    since: own?.since ?? synchronizer.since,
-    until: own?.until ?? synchronizer.until,
-    limits: {
-      pageSize: own?.pageSize ?? synchronizer.pageSize,
-      maxRelayMs: own?.maxRelayTimeMs ?? synchronizer.maxRelayTimeMs,
-      idleMs: synchronizer.idleTimeoutMs,
-      maxPayloadBytes: limits.maxFrameBytes,
-      inboxItems: limits.inboxItems,
-      inboxBytes: limits.inboxBytes,
-      nip11TimeoutMs: networks[network].timeoutMs,
-      maxNip11Bytes: monitor.maxNip11Bytes,
-    },
-  };
-}
-
-function overrideOf(
-  url: string,
-  config: SynchronizerConfig,
-): SynchronizerConfig["overrides"][number] | undefined {
-  return config.overrides.find((override) => override.url === url);
-}
-
 function tell(report: SyncReport, count: Count): void {
-  const { url, outcome, reason, gaps, newEvents, requests, elapsedMs } = report;
-  count(`relays_${outcome}`);
-  if (reason !== undefined) count(`relays_open_${reason}`);
+  const { outcome, reason, gaps } = report;
+  if (outcome === "busy") {
+    count("relays_busy");
+    return;
+  }
+  count(outcome === "failed" ? "relays_failed" : "relays_synced");
   if (gaps.length > 0) count("gaps", gaps.length);
-  log.debug("{relay}: {outcome}, {newEvents} new events in {requests} requests", {
-    relay: url,
+  if (reason !== undefined && reason !== "time_up") count(`failures_${reason}`);
+}
+
+/** Also when the turn was aborted: the next process should not have to wait for the lease's end. */
+async function release(
+  { deps, owner }: Lane,
+  claim: SyncClaim,
+  nextSyncAt: number,
+): Promise<void> {
+  try {
+    await releaseSync(deps.store, claim.id, { nextSyncAt, owner });
+  } catch (error) {
+    // The lease ends by itself; what ended the turn is the error to be seen.
+    log.warn("The lease on {url} was not given back: {error}", {
+      url: claim.url,
+      error: errorText(error),
+    });
+  }
+}
+
+/** The store's and the verifier's own failures: they are the cycle's, not the relay's. */
+function isInfrastructure(error: unknown): boolean {
+  return error instanceof Error && INFRASTRUCTURE.has(error.name);
+}
+
+const INFRASTRUCTURE: ReadonlySet<string> = new Set([
+  "StoreUnavailable",
+  "CommitUnknown",
+  "AcquireTimeout",
+  "StatementTimeout",
+  "StoreClosed",
+  "VerifierError",
+]);
+
+function described(report: SyncReport): Record<string, unknown> {
+  const { url, outcome, reason, failure, newEvents, requests, elapsedMs } = report;
+  return {
+    url,
     outcome,
-    reason,
+    reason: failure?.reason ?? reason ?? "",
     newEvents,
     requests,
     elapsedMs: Math.round(elapsedMs),
-  });
+  };
 }

@@ -107,8 +107,10 @@ class Walk {
 
   async run(): Promise<OpenReason | undefined> {
     let ahead: PageAnswer | undefined;
-    for (;;) {
-      const stop = this.#deps.mustStop();
+    for (let pages = 0;; pages++) {
+      // However short the turn, it comes one page further, and knows what to think of it.
+      const mayStop = pages > 0 && this.#suspect === undefined;
+      const stop = mayStop ? this.#deps.mustStop() : undefined;
       if (stop !== undefined) {
         const end = this.#open(stop);
         await this.#deps.moved();

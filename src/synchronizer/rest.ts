@@ -1,0 +1,46 @@
+// When a relay has its next turn: at once where there is more to fetch, after the interval where all
+// is well, later and later the less sense another try makes. In: how a turn ended. Out: Unix
+// seconds. Pure but for the random spread, which keeps relays from coming back together.
+import type { SyncReport } from "./sync_relay.ts";
+
+const MINUTE = 60;
+const HOUR = 3600;
+
+/** How turns are spread. */
+export interface RestOptions {
+  /** Unix seconds. */
+  now: number;
+  intervalMs: number;
+  random: () => number;
+}
+
+/** The time of the next turn, Unix seconds. */
+export function nextTurnAt(
+  report: Pick<SyncReport, "outcome" | "reason">,
+  { now, intervalMs, random }: RestOptions,
+): number {
+  if (report.reason === "time_up") return now;
+  const restSeconds = Math.max(intervalMs / 1000, leastRest(report));
+  return now + Math.round(restSeconds * (1 + random() / 4));
+}
+
+function leastRest({ outcome, reason }: Pick<SyncReport, "outcome" | "reason">): number {
+  if (outcome === "busy") return MINUTE;
+  switch (reason) {
+    case undefined:
+      return 0;
+    case "disconnected":
+    case "idle":
+    case "unreachable":
+    case "rate_limited":
+      return HOUR;
+    case "all_dropped":
+    case "closed":
+    case "notice":
+    case "protocol_error":
+      return 6 * HOUR;
+    // Walls and habits: another day, or never.
+    default:
+      return 24 * HOUR;
+  }
+}
