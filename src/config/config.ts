@@ -3,8 +3,10 @@
  * that everything else is given. A new section is one line here, a new setting one in its section.
  */
 import { apiSection } from "./api.ts";
+import { dnsSection } from "./dns.ts";
 import { dvmSection } from "./dvm.ts";
 import { finderSection } from "./finder.ts";
+import { geoSection } from "./geo.ts";
 import { identitySection } from "./identity.ts";
 import { limitsSection } from "./limits.ts";
 import { logSection } from "./log.ts";
@@ -27,6 +29,8 @@ export const SECTIONS = {
   networks: networksSection,
   limits: limitsSection,
   verify: verifySection,
+  dns: dnsSection,
+  geo: geoSection,
   seeder: seederSection,
   finder: finderSection,
   validator: validatorSection,

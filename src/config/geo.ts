@@ -1,5 +1,7 @@
 /** The section `geo`: databases that say where an address is and in whose network. */
 import { bytes, duration, flag, httpUrl, integer, text } from "./builders.ts";
+import type { ConfigProblem } from "./problem.ts";
+import type { Secrets } from "./secrets.ts";
 import { group, type Values } from "./setting.ts";
 
 const MAX_PATH = 4096;
@@ -50,3 +52,22 @@ export const geoSection = group(
 );
 
 export type GeoConfig = Values<typeof geoSection.shape>;
+
+const KEY_PLACE = "{license_key}";
+
+/** A URL that wants a key is wrong without one: each download would be refused. */
+export function checkGeoUrls(
+  geo: GeoConfig,
+  { maxmindLicenseKey }: Secrets,
+  problems: ConfigProblem[],
+): void {
+  if (maxmindLicenseKey !== undefined) return;
+  for (const [name, url] of [["city_url", geo.cityUrl], ["asn_url", geo.asnUrl]] as const) {
+    if (url?.includes(KEY_PLACE) !== true) continue;
+    problems.push({
+      path: `geo.${name}`,
+      message: `has ${KEY_PLACE} in it, and MAXMIND_LICENSE_KEY is not given`,
+      allowed: "such a URL only with MAXMIND_LICENSE_KEY or MAXMIND_LICENSE_KEY_FILE",
+    });
+  }
+}

@@ -5,6 +5,7 @@
  */
 import { fail, ok, type Result } from "../lib/result.ts";
 import { type Config, SECTIONS, type SectionValues } from "./config.ts";
+import { checkGeoUrls } from "./geo.ts";
 import { finishNetworks } from "./networks.ts";
 import { applyOverrides, COMMAND_LINE, isOverridden } from "./overrides.ts";
 import { parseShape } from "./parse.ts";
@@ -42,9 +43,10 @@ export async function loadConfig(
   // SECTIONS is the shape that SectionValues is derived from, so without problems this is true.
   const values = parseShape(SECTIONS, tree, "", located) as unknown as SectionValues;
   const networks = located.length === 0 ? finishNetworks(values.networks, located) : undefined;
+  const secrets = await readSecrets(env, problems);
+  if (networks !== undefined) checkGeoUrls(values.geo, secrets, located);
   problems.push(...located.map((problem) => locate(problem, { file, given, sets })));
 
-  const secrets = await readSecrets(env, problems);
   if (dataDir.trim() === "") {
     problems.push({ path: "--data", message: "is empty", allowed: "a folder" });
   }

@@ -1,7 +1,11 @@
 /** The section `monitor`. */
 import { bytes, decimal, duration, flag, integer, list, relayUrls } from "./builders.ts";
 import { cyclic } from "./cyclic.ts";
-import { group, type Values } from "./setting.ts";
+import { group, type Setting, type Values } from "./setting.ts";
+
+function tries(value: number, description: string): Setting<"none", number, false> {
+  return integer(value, description, { min: 0, max: 10, limit: true });
+}
 
 export const monitorSection = group(
   "Monitor: checks every relay (NIP-66) and, where told to, publishes what it found.",
@@ -33,12 +37,41 @@ export const monitorSection = group(
         max: "5m",
         limit: true,
       }),
+      auth: duration("10s", "How long a log-in may stay without its OK.", {
+        min: "100ms",
+        max: "5m",
+        limit: true,
+      }),
       nip11: duration("10s", "How long the NIP-11 document may take.", {
         min: "100ms",
         max: "5m",
         limit: true,
       }),
+      capability: duration(
+        "5s",
+        "How long a relay may take to show one ability (NIP-45, 50, 77).",
+        {
+          min: "100ms",
+          max: "5m",
+          limit: true,
+        },
+      ),
     }),
+    retries: group(
+      "Tries more in the same check, after failures that may pass within seconds, with a growing " +
+        "pause of chance length. A relay comes up again in any case (retry_delays).",
+      {
+        open: tries(0, "Of opening: timeouts, resets, name servers without an answer."),
+        read: tries(0, "Of the REQ, over the same connection: silence."),
+        write: tries(0, "Of the EVENT, over the same connection: silence."),
+        nip11: tries(1, "Of the NIP-11 document: timeouts and resets."),
+        dns: tries(0, "Of DNS facts: timeouts and servers that failed."),
+        pause: duration("1s", "About how long the first pause is; each is twice the last.", {
+          min: "10ms",
+          max: "1m",
+        }),
+      },
+    ),
     max_nip11_size: bytes("128KiB", "The largest NIP-11 document.", { min: "1KiB", max: "8MiB" }),
     unreachable_after: integer(2, "So many failures in a row make a relay unreachable.", {
       min: 1,
@@ -68,11 +101,32 @@ export const monitorSection = group(
       auth: flag(true, "Log in (NIP-42) where a relay asks for it, and measure again."),
       ssl: flag(true, "Look at the certificate of the connection that is open anyway."),
       http: flag(true, "Look at the server's name in the answer that opened the connection."),
+      dns: flag(true, "Ask DNS for addresses, aliases, name servers, and the name of the address."),
+      geo: flag(true, "Look up where the address is, in the databases of the section geo."),
+      net: flag(true, "Look up whose network the address is in, in the same databases."),
+      nip42: flag(true, "Log in where a relay offers it, to see whether it can."),
+      nip45: flag(true, "Count events that can't exist."),
+      nip50: flag(true, "Search for a frequent word, and for one that nobody wrote."),
+      nip77: flag(true, "Begin to reconcile events that can't exist."),
     }),
     write_interval: duration("24h", "How often one relay is written to, where that is on.", {
       min: "1m",
       max: "365d",
     }),
+    capability_interval: duration(
+      "24h",
+      "How often one relay has to show what it can (nip42 to 77).",
+      {
+        min: "1m",
+        max: "365d",
+      },
+    ),
+    max_pow: integer(
+      16,
+      "Bits of work (NIP-13) done for a write that is refused without; more is not done. 16 take " +
+        "about 0.2 s, each further one twice as long.",
+      { min: 0, max: 28, limit: true },
+    ),
     publish: group("Publishing to Nostr: kinds 30166 and 10166, 0 and 10002.", {
       enabled: flag(true, "Whether anything is published to the relays named here."),
       relays: relayUrls([], "Where to; while empty, nothing is published to anybody.", { max: 50 }),

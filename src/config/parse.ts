@@ -9,8 +9,8 @@ import { type AnySetting, type GroupList, type Node, propertyName, type Shape } 
 
 /** Tells how to give a secret that was found where secrets don't belong. */
 const SECRET_HINT =
-  "secrets come from the environment alone: DATABASE_URL, DB_PASSWORD or PRIVATE_KEY, or the name " +
-  "of a file that holds one in DATABASE_URL_FILE, DB_PASSWORD_FILE or PRIVATE_KEY_FILE";
+  "secrets come from the environment alone: DATABASE_URL, DB_PASSWORD, PRIVATE_KEY or " +
+  "MAXMIND_LICENSE_KEY, or the name of a file that holds one in a variable with _FILE behind it";
 
 /**
  * The values of a shape. `problems` gets everything that is wrong with `raw`; when it stays empty

@@ -17,8 +17,8 @@ export function referenceYaml(): string {
   const lines = [
     "# Every setting of BigBrotr with its default. Generated (deno task reference); the defaults hold",
     "# without any file, so a configuration needs to name only what differs.",
-    `# Secrets come from the environment alone: ${SECRET_VARIABLES.join(", ")}, or from the`,
-    "# files that these names with _FILE behind them name.",
+    "# Secrets come from the environment alone, or from the files that these names with _FILE behind",
+    `# them name: ${SECRET_VARIABLES.join(", ")}.`,
   ];
   for (const [name, section] of Object.entries(SECTIONS)) {
     lines.push("", ...comment(section.description, ""), `${name}:`);
@@ -48,12 +48,13 @@ export function effectiveConfig(config: Config): Record<string, unknown> {
     name,
     yamlValues(section.shape, Reflect.get(config, name)),
   ]);
-  const { databaseUrl, privateKey } = config.secrets;
+  const { databaseUrl, privateKey, maxmindLicenseKey } = config.secrets;
   return {
     data: config.dataDir,
     secrets: {
       DATABASE_URL: databaseUrl === undefined ? null : maskText(databaseUrl.reveal(), 500),
       PRIVATE_KEY: privateKey === undefined ? null : "***",
+      MAXMIND_LICENSE_KEY: maxmindLicenseKey === undefined ? null : "***",
     },
     ...Object.fromEntries(sections),
   };

@@ -1,7 +1,8 @@
 /**
- * Secrets from the environment, the only place they come from: DATABASE_URL, DB_PASSWORD and
- * PRIVATE_KEY, each also by the name of a file in the variable with `_FILE` behind it. In: a
- * function that reads the environment. Out: secrets and problems. Never: a secret's text in either.
+ * Secrets from the environment, the only place they come from: DATABASE_URL, DB_PASSWORD, PRIVATE_KEY
+ * and MAXMIND_LICENSE_KEY, each also by the name of a file in the variable with `_FILE` behind it.
+ * In: a function that reads the environment. Out: secrets and problems. Never: a secret's text in
+ * either.
  */
 import { getPublicKey, nip19 } from "nostr-tools";
 import { fail, ok, type Result } from "../lib/result.ts";
@@ -10,7 +11,12 @@ import type { ConfigProblem } from "./problem.ts";
 import { readBounded } from "./yaml_file.ts";
 
 /** The variables that are read (and, behind each, its `_FILE` form). */
-export const SECRET_VARIABLES = ["DATABASE_URL", "DB_PASSWORD", "PRIVATE_KEY"] as const;
+export const SECRET_VARIABLES = [
+  "DATABASE_URL",
+  "DB_PASSWORD",
+  "PRIVATE_KEY",
+  "MAXMIND_LICENSE_KEY",
+] as const;
 
 /** What the environment gave. */
 export interface Secrets {
@@ -18,6 +24,8 @@ export interface Secrets {
   readonly databaseUrl?: Secret;
   /** The secret key, as 64 hex digits in lower case; made and kept in the data folder when absent. */
   readonly privateKey?: Secret;
+  /** What `{license_key}` stands for in the URLs of the section `geo`. */
+  readonly maxmindLicenseKey?: Secret;
 }
 
 const MAX_SECRET_BYTES = 64 * 1024;
@@ -33,7 +41,7 @@ export async function readSecrets(
   env: (name: string) => string | undefined,
   problems: ConfigProblem[],
 ): Promise<Secrets> {
-  const [url, password, key] = await Promise.all(
+  const [url, password, key, licence] = await Promise.all(
     SECRET_VARIABLES.map((name) => readSecret(name, env, problems)),
   );
   const databaseUrl = withPassword(url, password, problems);
@@ -50,6 +58,7 @@ export async function readSecrets(
   return {
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(privateKey?.ok === true ? { privateKey: privateKey.value } : {}),
+    ...(licence === undefined ? {} : { maxmindLicenseKey: new Secret(licence.trim()) }),
   };
 }
 

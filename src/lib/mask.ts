@@ -12,13 +12,13 @@ const MAX_ITEMS = 20;
 
 /** Words that make a key's value secret, with case, `_` and `-` taken away. */
 const SECRET_KEY =
-  /privatekey|secret|password|passwd|passphrase|nsec|databaseurl|dburl|authorization|apikey|walletconnect|seedphrase|mnemonic/;
+  /privatekey|secret|password|passwd|passphrase|nsec|databaseurl|dburl|authorization|apikey|licensekey|walletconnect|seedphrase|mnemonic/;
 
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\b(nsec1|ncryptsec1)[02-9ac-hj-np-z]{4,}/gi, `$1${MASK}`],
   // user:password@ in any URL (postgres://, socks5h://, wss://).
   [/([a-z][a-z0-9+.-]{0,31}:\/\/[^\s:/@]{0,256}):[^\s/]{0,1024}@/gi, `$1:${MASK}@`],
-  [/([?&\s;]|^)(secret|password|passwd)=[^\s&;]{1,1024}/gi, `$1$2=${MASK}`],
+  [/([?&\s;]|^)(secret|password|passwd|license_key)=[^\s&;{][^\s&;]{0,1023}/gi, `$1$2=${MASK}`],
 ];
 
 /** True for keys such as `private_key`, `dbPassword`, `DATABASE_URL`, `nsec`. */

@@ -278,6 +278,30 @@ Deno.test("secrets come from the environment, or from the files that it names", 
   assert.doesNotMatch(JSON.stringify([plain, files]) + Deno.inspect([plain, files]), /pw|67dea2/);
 });
 
+Deno.test("a download URL with a place for the licence key is right only with a key", async () => {
+  const place = "https://download.example.com/city?license_key={license_key}";
+  const sets = [`geo.city_url="${place}"`];
+  const [problem, ...more] = await problemsOf({ sets });
+  assert.deepEqual([problem?.path, more.length], ["geo.city_url", 0]);
+  assert.match(problem?.allowed ?? "", /MAXMIND_LICENSE_KEY/);
+  const config = await loaded({ sets }, { MAXMIND_LICENSE_KEY: "sesame\n" });
+  assert.equal(config.geo.cityUrl, place);
+  assert.equal(config.secrets.maxmindLicenseKey?.reveal(), "sesame");
+  await using folder = await tempFolder();
+  const file = await folder.write("licence", "sesame\n");
+  assert.equal(
+    (await loaded({ sets }, { MAXMIND_LICENSE_KEY_FILE: file })).secrets.maxmindLicenseKey
+      ?.reveal(),
+    "sesame",
+  );
+  assert.deepEqual(
+    await problemsOf({ sets: ['geo.asn_url="https://example.com/asn.mmdb"'] }, {
+      PRIVATE_KEY: "0".repeat(64),
+    }).then((problems) => problems.map(({ path }) => path)),
+    ["PRIVATE_KEY"],
+  );
+});
+
 Deno.test("wrong secrets are problems that show nothing of them", async () => {
   await using folder = await tempFolder();
   const cases: [Record<string, string>, string[]][] = [

@@ -21,6 +21,9 @@ Deno.test("secrets that show by their look are masked inside any text", () => {
   assert.doesNotMatch(masked, /vl029|pa:ss|abc/);
   assert.match(masked, /nsec1\*\*\*, db postgres:\/\/bob:\*\*\*@db:5432/);
   assert.doesNotMatch(maskText("nostr+walletconnect://ab?relay=x&secret=71a8", 100), /71a8/);
+  assert.doesNotMatch(maskText("https://x/geo?id=1&license_key=abc&suffix=gz", 100), /abc/);
+  // The place for a secret is none.
+  assert.match(maskText("https://x/geo?license_key={license_key}", 100), /=\{license_key\}/);
   assert.equal(maskText("wss://relay.example:8080/a@b", 100), "wss://relay.example:8080/a@b");
 });
 
