@@ -52,15 +52,18 @@ create function candidate_claim(of_networks text[], at bigint, lease_seconds big
 returns table (url text, attempts int) language plpgsql as $$
 begin
   return query
-  update candidate c set claimed_until = at + lease_seconds
-  where c.url in (
+  with due as materialized (
     select d.url from candidate d
     where d.next_attempt_at <= at and d.claimed_until <= at and d.network = any (of_networks)
     order by d.next_attempt_at, d.url
     limit max_rows
     for update skip locked
+  ), claimed as (
+    update candidate c set claimed_until = at + lease_seconds
+    where c.url in (select due.url from due)
+    returning c.url, c.attempts, c.next_attempt_at
   )
-  returning c.url, c.attempts;
+  select c.url, c.attempts from claimed c order by c.next_attempt_at, c.url;
 end $$;
 
 -- Ends a lease after a failed try. Rows: url, next_attempt_at, reason, junk.
@@ -185,12 +188,14 @@ end $$;
 -- Documents by content. Rows: type, hash (hex), data. Gives the ids in the order of the input.
 create function metadata_insert(rows jsonb) returns int[] language plpgsql as $$
 begin
+  -- By elements: a recordset would turn a document that is null into no value.
   insert into metadata (type, hash, data)
-  select distinct on (g.hash, g.type) g.type, decode(g.hash, 'hex'), g.data
-  from jsonb_to_recordset(rows) as g(type text, hash text, data jsonb)
+  select distinct on (2, 1) g.row ->> 'type', decode(g.row ->> 'hash', 'hex'), g.row -> 'data'
+  from jsonb_array_elements(rows) as g(row)
   where not exists (
-    select from metadata m where m.hash = decode(g.hash, 'hex') and m.type = g.type)
-  order by g.hash, g.type
+    select from metadata m
+    where m.hash = decode(g.row ->> 'hash', 'hex') and m.type = g.row ->> 'type')
+  order by 2, 1
   on conflict on constraint metadata_content do nothing;
   return (
     select array_agg(m.id order by g.n)
@@ -273,16 +278,21 @@ create function relay_claim_for_check(
 ) language plpgsql as $$
 begin
   return query
-  update relay_status s set check_claimed_until = at + lease_seconds, check_claimed_by = owner
-  from relay r
-  where r.id = s.relay_id and s.relay_id in (
+  with due as materialized (
     select d.relay_id from relay_status d join relay q on q.id = d.relay_id
-    where d.next_check_at <= at and d.check_claimed_until <= at and q.network = any (of_networks)
+    where d.next_check_at <= at and d.check_claimed_until <= at
+      and q.network = any (of_networks)
     order by d.next_check_at, d.relay_id
     limit max_rows
     for update of d skip locked
+  ), claimed as (
+    update relay_status s set check_claimed_until = at + lease_seconds, check_claimed_by = owner
+    where s.relay_id in (select due.relay_id from due)
+    returning s.*
   )
-  returning r.id, r.url, r.network, s.state, s.failures, s.checked_at, s.online_at;
+  select r.id, r.url, r.network, c.state, c.failures, c.checked_at, c.online_at
+  from claimed c join relay r on r.id = c.relay_id
+  order by c.next_check_at, c.relay_id;
 end $$;
 
 -- Finished checks with the status that follows from them; ends their leases. Rows: relay_id,
@@ -341,17 +351,21 @@ create function relay_claim_for_sync(
 language plpgsql as $$
 begin
   return query
-  update relay_status s set sync_claimed_until = at + lease_seconds, sync_claimed_by = owner
-  from relay r
-  where r.id = s.relay_id and s.relay_id in (
+  with due as materialized (
     select d.relay_id from relay_status d join relay q on q.id = d.relay_id
     where d.next_sync_at <= at and d.sync_claimed_until <= at
       and q.network = any (of_networks) and d.state = any (of_states)
     order by d.next_sync_at, d.relay_id
     limit max_rows
     for update of d skip locked
+  ), claimed as (
+    update relay_status s set sync_claimed_until = at + lease_seconds, sync_claimed_by = owner
+    where s.relay_id in (select due.relay_id from due)
+    returning s.*
   )
-  returning r.id, r.url, r.network, s.state, s.next_sync_at;
+  select r.id, r.url, r.network, c.state, c.next_sync_at
+  from claimed c join relay r on r.id = c.relay_id
+  order by c.next_sync_at, c.relay_id;
 end $$;
 
 -- Ends a lease that `owner` still has; false when another has taken it over.
@@ -443,16 +457,19 @@ begin
   update dvm_job j set state = 'expired'
   where j.state in ('received', 'processing') and j.claimed_until <= at and j.expires_at < at;
   return query
-  update dvm_job j
-  set state = 'processing', attempts = j.attempts + 1, claimed_until = at + lease_seconds
-  where j.request_id in (
+  with due as materialized (
     select d.request_id from dvm_job d
     where d.state in ('received', 'processing') and d.claimed_until <= at
     order by d.received_at, d.request_id
     limit max_rows
     for update skip locked
+  ), claimed as (
+    update dvm_job j
+    set state = 'processing', attempts = j.attempts + 1, claimed_until = at + lease_seconds
+    where j.request_id in (select due.request_id from due)
+    returning j.*
   )
-  returning j.*;
+  select * from claimed c order by c.received_at, c.request_id;
 end $$;
 
 -- Keeps the signed terminal event before it is published. False when the job already has an answer

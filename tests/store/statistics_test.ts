@@ -266,7 +266,7 @@ storeTest("readers page through the counts, of the archive and of one relay", as
     await readKindCounts(store, { relayUrl, afterKind: kinds[0]?.kind ?? 0, limit: 2 }),
     kinds.slice(1, 3),
   );
-  for (const  of of[{}, { relayUrl }]) {
+  for (const scope of [{}, { relayUrl }]) {
     const authors = await readPubkeyCounts(store, { ...scope, limit: 100 });
     const paged = [];
     for (;;) {
