@@ -97,10 +97,12 @@ export interface SyncProgress {
   bytes: number;
   /** The oldest second that the turn has come to, Unix seconds. */
   reached: number | undefined;
+  /** Gaps of the ledger in the window. */
+  gaps: number;
 }
 
 /** How a turn ended. */
-export interface SyncReport extends SyncProgress {
+export interface SyncReport extends Omit<SyncProgress, "gaps"> {
   url: RelayUrl;
   relayId: number;
   window: CoverageWindow;
@@ -158,6 +160,7 @@ class Turn {
     requests: 0,
     bytes: 0,
     reached: undefined,
+    gaps: 0,
   };
   #splitRequests = 0;
   #savedMs = -Infinity;
@@ -284,6 +287,7 @@ class Turn {
     progress.repeated += result.repeated;
     addDrops(progress.dropped, result.dropped);
     this.#measure(session);
+    progress.gaps = this.#ledger.intervals.filter((held) => held.state === "gap").length;
     this.#request.onProgress?.({ ...progress, dropped: { ...progress.dropped } }, result);
     return result;
   }
