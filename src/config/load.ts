@@ -4,9 +4,11 @@
  * typed object, or every problem at once. Never: half a configuration.
  */
 import { fail, ok, type Result } from "../lib/result.ts";
+import { checkBlockFile } from "./block.ts";
 import { type Config, SECTIONS, type SectionValues } from "./config.ts";
 import { checkGeoUrls } from "./geo.ts";
 import { finishNetworks } from "./networks.ts";
+import { checkNotices } from "./notices.ts";
 import { applyOverrides, COMMAND_LINE, isOverridden } from "./overrides.ts";
 import { parseShape } from "./parse.ts";
 import type { ConfigProblem } from "./problem.ts";
@@ -44,7 +46,11 @@ export async function loadConfig(
   const values = parseShape(SECTIONS, tree, "", located) as unknown as SectionValues;
   const networks = located.length === 0 ? finishNetworks(values.networks, located) : undefined;
   const secrets = await readSecrets(env, problems);
-  if (networks !== undefined) checkGeoUrls(values.geo, secrets, located);
+  if (networks !== undefined) {
+    checkGeoUrls(values.geo, secrets, located);
+    checkNotices(values.monitor.notices, located);
+    await checkBlockFile(values.monitor.block, located);
+  }
   problems.push(...located.map((problem) => locate(problem, { file, given, sets })));
 
   if (dataDir.trim() === "") {

@@ -1,6 +1,8 @@
 /** The section `monitor`. */
+import { blockGroup } from "./block.ts";
 import { bytes, decimal, duration, flag, integer, list, relayUrls } from "./builders.ts";
 import { cyclic } from "./cyclic.ts";
+import { noticesGroup } from "./notices.ts";
 import { group, type Setting, type Values } from "./setting.ts";
 
 function tries(value: number, description: string): Setting<"none", number, false> {
@@ -26,6 +28,18 @@ export const monitorSection = group(
       max: 1000,
       limit: true,
     }),
+    max_per_host: integer(5, "Relays of one host taken up in one cycle; the others come later.", {
+      min: 1,
+      max: 1_000_000,
+      limit: true,
+    }),
+    rate_limit_rest: duration(
+      "1h",
+      "The least wait after a relay says that we come too often (HTTP 429, rate-limited:); twice as " +
+        "long each time that it says so again, up to a day.",
+      { min: "1m", max: "1d" },
+    ),
+    block: blockGroup,
     timeouts: group("Deadlines of the checks; opening has that of its network.", {
       read: duration("10s", "How long a REQ may stay without an answer.", {
         min: "100ms",
@@ -134,6 +148,7 @@ export const monitorSection = group(
         min: "1m",
         max: "30d",
       }),
+      deltas: flag(false, "Whether kind 1066 says that a relay came up, went down or changed."),
       profile: flag(true, "Whether kind 0 is published; off where the key is a person's own."),
       pacing: duration("50ms", "The least time between two events to one relay.", {
         min: "0s",
@@ -150,6 +165,7 @@ export const monitorSection = group(
         limit: true,
       }),
     }),
+    notices: noticesGroup,
   },
 );
 

@@ -1,5 +1,5 @@
 /** The section `validator`. */
-import { duration, integer, list } from "./builders.ts";
+import { decimal, duration, integer, list } from "./builders.ts";
 import { cyclic } from "./cyclic.ts";
 import { group, type Values } from "./setting.ts";
 
@@ -11,6 +11,22 @@ export const validatorSection = group(
       min: 1,
       max: 1_000_000,
       limit: true,
+    }),
+    max_per_host: integer(
+      5,
+      "Candidates of one host taken up in one cycle; the others come later.",
+      { min: 1, max: 1_000_000, limit: true },
+    ),
+    control: group("When failures are taken for our own, and candidates let go as they were.", {
+      minimum: integer(20, "Fewer candidates in a row prove nothing against us.", {
+        min: 1,
+        max: 100_000,
+      }),
+      max_failed_share: decimal(
+        0.9,
+        "When a larger share of them can't be reached at all, relays known to be online are asked.",
+        { min: 0, max: 1 },
+      ),
     }),
     read_timeout: duration("10s", "How long an open candidate may take to answer a REQ.", {
       min: "100ms",
