@@ -19,7 +19,6 @@ if (import.meta.main) {
   await migrate(store);
   await using verifier = await openVerifier({ workers: 1 });
   await using ingest = createIngest({ store, verifier });
-  tell("ready");
   const report = await syncRelay(url.value, { store, ingest, dialer: loopbackDialer() }, {
     onProgress: (_progress, page) => {
       tell(["ack", ...page.accepted.map((event) => event.id)].join(" "));

@@ -25,15 +25,19 @@ Deno.test("kill -9 at any moment loses nothing that was acknowledged", async () 
   const acknowledged = new Set<string>();
   let midway = 0;
   for (let kill = 0; kill < KILLS; kill++) {
-    // The first start makes the database; later ones are killed at any time, most while they work.
-    const duringStart = kill > 0 && random() < 0.3;
-    const end = await runChild(dataDir, relay.url, acknowledged, {
-      after: duringStart ? "start" : "ready",
-      delayMs: random() * (duringStart ? 1500 : 300),
-    });
+    // The first start makes the database; later ones are killed at any time, most while they work:
+    // so many pages in, and a moment that falls anywhere in the next ones.
+    const end = await runChild(
+      dataDir,
+      relay.url,
+      acknowledged,
+      kill > 0 && random() < 0.3
+        ? { afterPages: 0, delayMs: random() * 1500 }
+        : { afterPages: 1 + Math.floor(random() * 40), delayMs: random() * 60 },
+    );
     if (end.acknowledged > 0 && end.outcome === undefined) midway++;
   }
-  assert.ok(midway > 0, `no kill fell into the work (seed ${seed})`);
+  assert.ok(midway >= 3, `${midway} kills fell into the work (seed ${seed})`);
   const last = await runChild(dataDir, relay.url, acknowledged);
   assert.equal(last.outcome, "complete", `seed ${seed}\n${last.stderr}`);
 
@@ -64,12 +68,12 @@ interface ChildEnd {
   stderr: string;
 }
 
-/** One life of the child; with `kill`, so long after it started or was ready. */
+/** One life of the child; with `kill`, so long after its start or its nth page. */
 async function runChild(
   dataDir: string,
   url: RelayUrl,
   acknowledged: Set<string>,
-  kill?: { after: "start" | "ready"; delayMs: number },
+  kill?: { afterPages: number; delayMs: number },
 ): Promise<ChildEnd> {
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--quiet", CHILD, dataDir, url],
@@ -81,13 +85,14 @@ async function runChild(
   const end: ChildEnd = { acknowledged: 0, outcome: undefined, stderr: "" };
   let timer: ReturnType<typeof setTimeout> | undefined;
   let ended = false;
-  const arm = (moment: "start" | "ready"): void => {
-    if (kill?.after !== moment) return;
+  let pages = 0;
+  const arm = (): void => {
+    if (kill?.afterPages !== pages) return;
     timer = setTimeout(() => {
       if (!ended) child.kill("SIGKILL");
     }, kill.delayMs);
   };
-  arm("start");
+  arm();
   let rest = "";
   for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
     const lines = (rest + text).split("\n");
@@ -95,9 +100,10 @@ async function runChild(
     rest = lines.pop() ?? "";
     for (const line of lines) {
       const [word, ...words] = line.split(" ");
-      if (word === "ready") arm("ready");
       if (word === "done") end.outcome = words[0];
       if (word !== "ack") continue;
+      pages++;
+      arm();
       end.acknowledged += words.length;
       for (const id of words) acknowledged.add(id);
     }
