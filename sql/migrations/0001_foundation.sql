@@ -59,6 +59,11 @@ create table event (
   primary key (seq),
   constraint event_id unique (id)
 );
+-- Only values over 2 kB are compressed; lz4 does it five times as fast where the server has it.
+do $$ begin
+  alter table event alter tags set compression lz4, alter content set compression lz4;
+exception when feature_not_supported then null;
+end $$;
 create index event_created on event (created_at);
 create index event_kind on event (kind, created_at);
 create index event_pubkey on event (substring(pubkey, 1, 8), created_at, kind);

@@ -19,6 +19,8 @@ import { createPeerSchema, peerBytes, writePeerBatch } from "./peer_schema.ts";
 const SIGHTINGS = 4;
 /** Events per turn: ours, then the peer's. */
 const TURN = 10_000;
+/** Events over which rates are compared when a store has grown. */
+const GROWTH_SPAN = 50_000;
 const SEEN_AT = 1_700_000_000;
 
 /** Rates over one turn each, so that their spread shows the machine's noise. */
@@ -52,10 +54,7 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   for (let done = 0; done < events; done += TURN) {
     args.signal.throwIfAborted();
     const turn = stream.take(TURN);
-    const batches = Array.from(
-      { length: Math.ceil(TURN / batch) },
-      (_, i) => turn.slice(i * batch, (i + 1) * batch),
-    );
+    const batches = batchesOf(turn, batch);
     for (const [i, relay] of relays.entries()) {
       const step = (rates: Rates): number[] => i === 0 ? rates.fresh : rates.repeat;
       step(ours).push(
@@ -88,7 +87,10 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   };
   if (growth > 0) {
     await store.command("drop_peer", "drop schema peer cascade");
-    await grow(args, store, stream, relays[0]?.id ?? 1, stored, growth, { figures, ratios });
+    await using second = await secondStore(kind, databaseUrl);
+    const grown = await grow(args, store, second.store, stream, stored, growth);
+    Object.assign(figures, grown.figures);
+    ratios.growth = grown.ratio;
     if (kind === "pglite") figures.data_folder_mb = roundFigure(await folderBytes(dataDir) / 1e6);
   }
   figures.rss_mb = roundFigure(Deno.memoryUsage().rss / 1e6);
@@ -106,37 +108,71 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   };
 }
 
-/** Inserts on to `until` events; the rates of the first and the last 50,000 are compared. */
+/**
+ * Fills the store up to `until` events; the last 50,000 go in turn into it and into a fresh one, so
+ * that both meet the same machine.
+ */
 async function grow(
   args: BenchArgs,
   store: Store,
+  fresh: Store,
   stream: EventStream,
-  relayId: number,
   from: number,
   until: number,
-  out: { figures: Record<string, number>; ratios: Record<string, number> },
-): Promise<void> {
-  const span = 50_000;
-  const rates: number[] = [];
+): Promise<{ figures: Record<string, number>; ratio: number }> {
+  const relayId = 1;
   let maintainMs = 0;
-  for (let done = from; done < until; done += span) {
-    const turns: number[] = [];
-    for (let i = 0; i < span / TURN; i++) {
-      args.signal.throwIfAborted();
-      const turn = stream.take(TURN);
-      const batches = Array.from({ length: 10 }, (_, j) => turn.slice(j * 1000, (j + 1) * 1000));
-      turns.push(await rate(batches, (part) => writeNew(store, part, relayId)));
-    }
-    rates.push(perSecond(turns));
+  for (let done = from; done < until - GROWTH_SPAN; done += TURN) {
+    args.signal.throwIfAborted();
+    const part = await rate(
+      batchesOf(stream.take(TURN), 1000),
+      (each) => writeNew(store, each, relayId),
+    );
+    if ((done + TURN) % GROWTH_SPAN !== 0) continue;
     // As the refresher does every few minutes.
     maintainMs = (await maintain(store)).elapsedMs;
-    args.progress(`${done + span} events: ${rates.at(-1)}/s, maintenance ${maintainMs | 0} ms`);
+    args.progress(`${done + TURN} events: ${part | 0}/s, maintenance ${maintainMs | 0} ms`);
   }
-  const [first = 0, last = 0] = [rates[0], rates.at(-1)];
-  out.figures.new_per_s_first_50k = first;
-  out.figures[`new_per_s_at_${until / 1000}k`] = last;
-  out.figures.maintain_ms = roundFigure(maintainMs);
-  out.ratios.growth = roundFigure(last / first);
+  const rates: { small: number[]; large: number[] } = { small: [], large: [] };
+  for (let done = 0; done < GROWTH_SPAN; done += TURN) {
+    args.signal.throwIfAborted();
+    const batches = batchesOf(stream.take(TURN), 1000);
+    rates.small.push(await rate(batches, (each) => writeNew(fresh, each, relayId)));
+    rates.large.push(await rate(batches, (each) => writeNew(store, each, relayId)));
+  }
+  const [small, large] = [perSecond(rates.small), perSecond(rates.large)];
+  return {
+    figures: {
+      new_per_s_at_50k: small,
+      [`new_per_s_at_${until / 1000}k`]: large,
+      maintain_ms: roundFigure(maintainMs),
+    },
+    ratio: roundFigure(large / small),
+  };
+}
+
+function batchesOf(events: readonly NostrEvent[], size: number): NostrEvent[][] {
+  const count = Math.ceil(events.length / size);
+  return Array.from({ length: count }, (_, i) => events.slice(i * size, (i + 1) * size));
+}
+
+/** A fresh store of the same kind, beside the first. */
+async function secondStore(
+  kind: Store["kind"],
+  databaseUrl: string | undefined,
+): Promise<{ store: Store } & AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
+  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
+  const url = kind === "postgres" && databaseUrl !== undefined
+    ? stack.use(await createDatabase(databaseUrl)).url
+    : undefined;
+  const store = stack.use(await openStore({ dataDir, databaseUrl: url }));
+  await migrate(store);
+  const relay = parseRelayUrl("wss://relay0.example.com/");
+  if (relay.ok) await ensureRelay(store, relay.value, { at: 1 });
+  const resources = stack.move();
+  return { store, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
 
 async function benchDatabase(stack: AsyncDisposableStack): Promise<string> {
