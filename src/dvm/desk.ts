@@ -135,7 +135,7 @@ export class Desk {
     const waitedMs = Math.max(0, unixSeconds(this.#base.clock) - row.receivedAt) * 1000;
     const elapsedMs = Math.max(waitedMs, this.#base.clock.monotonicMs() - startedMs);
     this.#base.metrics?.job(row.kind, result, elapsedMs);
-    this.#count(result === "success" ? "jobs_answered" : "jobs_failed");
+    if (result !== "cancelled") this.#count(result === "success" ? "jobs_answered" : "jobs_failed");
   }
 
   /** One job to its terminal answer; gives how it ended. */

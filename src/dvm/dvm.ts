@@ -15,8 +15,9 @@ import type { IdentityConfig } from "../config/identity.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { CycleStatus } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
-import { TaskGroup } from "../lib/task_group.ts";
-import { cut } from "../lib/text.ts";
+import { backoffMs } from "../lib/retry.ts";
+import { isAbort, TaskGroup } from "../lib/task_group.ts";
+import { cut, errorText } from "../lib/text.ts";
 import type { Filter } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Dialer } from "../net/dialer.ts";
@@ -34,6 +35,10 @@ export type { DvmMetrics, EventPublisher } from "./deps.ts";
 const LOOK_BACK_SECONDS = 60;
 /** Jobs are urgent: a lost relay is dialled again within a minute. */
 const RECONNECT_MAX_MS = 60_000;
+/** Sessions that break off in a row before the process is told. */
+const MAX_FAILURES = 10;
+/** A session that lasted so long makes the next failure the first again. */
+const STABLE_MS = 600_000;
 /** Longest silence before EOSE. */
 const IDLE_MS = 15_000;
 /** Relays that customers name, connected at one time. */
@@ -59,7 +64,7 @@ export interface DvmDeps {
 
 /** The machine. */
 export interface Dvm {
-  /** Works until the signal aborts; rejects when the database or the verifier gives up. */
+  /** Works until the signal aborts; rejects when it breaks off too often in a row. */
   run(options: { signal: AbortSignal }): Promise<void>;
   /** How it fares, in the form of a stage. */
   status(): CycleStatus;
@@ -90,20 +95,17 @@ class Machine implements Dvm {
   }
 
   async run(options: { signal: AbortSignal }): Promise<void> {
-    const { config } = this.#deps;
+    const { signal } = options;
     const status = this.#status;
     status.lastStartedAt = unixSeconds(this.#clock);
     try {
-      if (config.relays.length === 0) {
+      if (this.#deps.config.relays.length === 0) {
         this.#log.info("no relays are configured for jobs; waiting");
         status.state = "waiting";
-        await aborted(options.signal);
-        return;
+        await aborted(signal);
+      } else {
+        await this.#runAgain(signal);
       }
-      await using guests = this.#openGuests();
-      await using group = new TaskGroup({ signal: options.signal });
-      this.#start(group, guests);
-      await group.join();
     } finally {
       status.state = "stopped";
     }
@@ -111,6 +113,35 @@ class Machine implements Dvm {
 
   status(): CycleStatus {
     return { ...this.#status, totals: { ...this.#status.totals } };
+  }
+
+  /** Session after session: what breaks one, such as a database that stays away, may pass. */
+  async #runAgain(signal: AbortSignal): Promise<void> {
+    const status = this.#status;
+    for (let failures = 1;; failures++) {
+      const startedMs = this.#clock.monotonicMs();
+      try {
+        await using guests = this.#openGuests();
+        await using group = new TaskGroup({ signal });
+        this.#start(group, guests);
+        await group.join();
+        return;
+      } catch (error) {
+        if (isAbort(error, signal)) return;
+        if (this.#clock.monotonicMs() - startedMs > STABLE_MS) failures = 1;
+        status.state = "failing";
+        status.failures += 1;
+        status.consecutiveFailures = failures;
+        status.lastError = errorText(error);
+        if (failures >= MAX_FAILURES) throw error;
+        this.#log.error("broke off and begins again: {error}", { error: status.lastError });
+      }
+      const { random } = this.#deps;
+      const delayMs = backoffMs(failures - 1, { baseMs: 1_000, maxMs: RECONNECT_MAX_MS, random });
+      await this.#clock.sleep(delayMs, { signal }).catch((error: unknown) => {
+        if (!isAbort(error, signal)) throw error;
+      });
+    }
   }
 
   /**

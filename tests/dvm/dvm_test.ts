@@ -1,16 +1,17 @@
 // The machine over real relays: what a customer sees, and each defect that machines are known for.
 import assert from "node:assert/strict";
 import { verifyEvent } from "nostr-tools";
-import { z } from "zod";
+import { withSignal } from "../../src/lib/deadline.ts";
+import { ok } from "../../src/lib/result.ts";
 import { type NostrEvent, tagValue, tagValues } from "../../src/model/event.ts";
 import type { JobSpec } from "../../src/nostr/nip90.ts";
 import { buildEncryptedJobRequest } from "../../src/nostr/nip90_customer.ts";
 import { localSigner } from "../../src/nostr/signer.ts";
 import { CATALOGUE } from "../../src/queries/catalogue.ts";
-import { keyInteger } from "../../src/queries/cursor.ts";
+import { eventStats } from "../../src/queries/event_stats.ts";
 import { events as eventsQuery } from "../../src/queries/events.ts";
 import { kindCounts } from "../../src/queries/kind_counts.ts";
-import { defineQuery, type Query } from "../../src/queries/query.ts";
+import type { Query } from "../../src/queries/query.ts";
 import { claimJobs, countJobs, insertJob, storeAnswer } from "../../src/store/dvm_jobs.ts";
 import { startIndependentRelay } from "../interop/nostr_relay.ts";
 import { fillArchive, rowsOf } from "../queries/archive.ts";
@@ -22,24 +23,19 @@ import { CUSTOMER, MACHINE, MACHINE_AUTHOR, nowSeconds, request } from "./suppor
 
 const signer = localSigner(CUSTOMER.secretKey);
 
-/** A question in the place of `event_stats` that waits until it is let go. */
+/** The catalogue with a question that waits until it is let go, without holding the database. */
 function gatedCatalogue(): { catalogue: Query[]; started: Promise<void>; open: () => void } {
   const gate = Promise.withResolvers<void>();
   const started = Promise.withResolvers<void>();
-  const gated = defineQuery({
+  const gated: Query = {
+    ...eventStats,
     name: "gated",
-    summary: "Waits.",
-    cost: "None",
-    params: z.object({}),
-    row: z.object({ n: z.int() }),
-    example: {},
-    key: z.tuple([keyInteger]),
-    async page(): Promise<{ row: { n: number }; key: [number] }[]> {
+    async ask(_store, _given, { signal }): ReturnType<Query["ask"]> {
       started.resolve();
-      await gate.promise;
-      return [{ row: { n: 1 }, key: [1] }];
+      await withSignal(gate.promise, signal ?? new AbortController().signal);
+      return ok({ rows: [{ n: 1 }] });
     },
-  });
+  };
   return { catalogue: [gated, ...CATALOGUE], started: started.promise, open: gate.resolve };
 }
 
@@ -237,7 +233,7 @@ storeTest(
     }
     {
       await using _machine = await startMachine(store, [relay.url]);
-      const another = request(5400, { content: "{}" });
+      const another = request(5400, { content: "[{},{}]" });
       await customer.send(broken).catch(() => undefined);
       await customer.send(another);
       await customer.answerTo(another);
@@ -369,7 +365,8 @@ storeTest("answers go to the relays that a request names too, few and guarded", 
 
 storeTest("a job that its customer takes back in the middle is not answered", async (store) => {
   const { catalogue, started, open } = gatedCatalogue();
-  await using relay = await startIndependentRelay();
+  // The independent relay keeps deletions to itself.
+  await using relay = await startHostileRelay();
   await using machine = await startMachine(store, [relay.url], { catalogue });
   await using customer = await Customer.at(relay.url);
   const job = request(5410, { tags: [["param", "query", "gated"]] });
@@ -472,4 +469,17 @@ storeTest("relays that come and go are followed, and their absence is told", asy
   const job = request(5400, { content: "{}" });
   await customer.send(job);
   assert.equal((await customer.answerTo(job)).kind, 6400);
+});
+
+storeTest("what breaks the machine is told, and it begins again", async (store) => {
+  await using relay = await startIndependentRelay();
+  await using machine = await startMachine(store, [relay.url]);
+  await using customer = await Customer.at(relay.url);
+  await machine.verifier[Symbol.asyncDispose]();
+  await customer.send(request(5400, { content: "{}" }));
+  while (machine.dvm.status().failures === 0) await new Promise((r) => setTimeout(r, 20));
+  assert.equal(machine.dvm.status().state, "failing");
+  assert.match(machine.dvm.status().lastError ?? "", /verifier|closed/i);
+  // The same request comes again with the new session, and breaks it again.
+  while (machine.dvm.status().failures === 1) await new Promise((r) => setTimeout(r, 20));
 });

@@ -8,6 +8,7 @@ import type { RelayUrl } from "../../src/model/relay_url.ts";
 import { openPublisher } from "../../src/nostr/publisher.ts";
 import type { RelayConnection, Subscription } from "../../src/nostr/relay_connection.ts";
 import type { Store } from "../../src/store/connect.ts";
+import type { Verifier } from "../../src/verify/verifier.ts";
 import { connected, LONG_MS, loopbackDialer } from "../nostr/loopback.ts";
 import { testConfig } from "../support/stages.ts";
 import { CUSTOMER, MACHINE, testVerifier } from "./support.ts";
@@ -15,6 +16,8 @@ import { CUSTOMER, MACHINE, testVerifier } from "./support.ts";
 /** A machine at work. */
 export interface RunningMachine extends AsyncDisposable {
   readonly dvm: Dvm;
+  /** Its verifier, for tests that take it away. */
+  readonly verifier: Verifier;
 }
 
 /** Starts a machine on these relays; resolves when it hears them all. Disposal stops it. */
@@ -51,7 +54,7 @@ export async function startMachine(
   group.spawn("machine", (signal) => dvm.run({ signal }));
   if (relays.length > 0) await Promise.race([heard.promise, group.join()]);
   const running = stack.move();
-  return { dvm, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { dvm, verifier, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** A customer's ear: every reply to CUSTOMER on one relay, as it comes. */
