@@ -10,6 +10,7 @@ export type DialPhase = "policy" | "dns" | "proxy" | "tcp" | "tls" | "upgrade" |
 
 /**
  * Why it ended.
+ * - `blocked`: our operator's list of who is left alone; nothing was sent
  * - `network_disabled`: our configuration (network off, or no proxy for it), says nothing of the host
  * - `bad_url`: not a URL that can be dialled
  * - `forbidden_address`: all its addresses are private or reserved
@@ -23,6 +24,7 @@ export type DialPhase = "policy" | "dns" | "proxy" | "tcp" | "tls" | "upgrade" |
  * - `aborted`: the caller's signal
  */
 export type DialReason =
+  | "blocked"
   | "network_disabled"
   | "bad_url"
   | "forbidden_address"

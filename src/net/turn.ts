@@ -1,9 +1,12 @@
 /**
- * A stage's turn at a host: resolve first, then take the slot, because a slot is also one of the
- * address's neighbourhood; and relays of one host kept together, so that they wait for each other
- * without holding up others. In: relay URLs. Out: slots and groups. Dials nothing.
+ * A stage's turn at a host: is it to be left alone? then resolve, then take the slot, because a slot
+ * is also one of the address's neighbourhood; and relays of one host kept together, so that they wait
+ * for each other without holding up others. In: relay URLs. Out: slots and groups. Dials nothing.
  */
+import { type Clock, systemClock } from "../lib/clock.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
+import { backoffMs } from "../lib/retry.ts";
+import type { BlockKind, BlockList } from "../model/block_list.ts";
 import { hostPortOf, networkOf, type RelayUrl } from "../model/relay_url.ts";
 import type { Dialer, DialFailure, Resolution } from "./dialer.ts";
 import type { HostSlots } from "./host_slots.ts";
@@ -14,24 +17,77 @@ export interface Turn extends Disposable {
   readonly resolution: Resolution;
 }
 
-/** Waits for the host's turn. A name that can't be dialled is a failure and takes no slot. */
+/** How a turn is taken. */
+export interface TurnOptions {
+  dialer: Dialer;
+  slots: HostSlots;
+  signal: AbortSignal;
+  /** Who is left alone; nobody unless given. */
+  blocked?: BlockList | undefined;
+  clock?: Clock | undefined;
+  random?: (() => number) | undefined;
+}
+
+/** Name servers lose packets; a relay must not pay for the first. */
+const RESOLVE_TRIES = 2;
+const RESOLVE_PAUSE_MS = 1_000;
+
+/**
+ * Waits for the host's turn. A name that can't be dialled is a failure and takes no slot; so is one
+ * that is to be left alone, or leads to an address that is (`blocked`).
+ */
 export async function takeTurn(
   url: RelayUrl,
-  options: { dialer: Dialer; slots: HostSlots; signal: AbortSignal },
+  options: TurnOptions,
 ): Promise<Result<Turn, DialFailure>> {
-  const { dialer, slots, signal } = options;
-  const { host, port, secure } = hostPortOf(url);
-  const resolved = await dialer.resolve({ host, port, secure, network: networkOf(url) }, {
-    signal,
-  });
+  const { slots, signal, blocked } = options;
+  const named = blocked?.kindFor(url);
+  if (named !== undefined) return leftAlone(named);
+  const resolved = await resolve(url, options);
   signal.throwIfAborted();
   if (!resolved.ok) return fail(resolved.failure);
   const resolution = resolved.value;
+  for (const ip of resolution.addresses) {
+    const kind = blocked?.kindForAddress(ip);
+    if (kind !== undefined) return leftAlone(kind, ip);
+  }
+  const { host, port } = hostPortOf(url);
   const ip = resolution.addresses[0];
   const slot = await slots.acquire(ip === undefined ? { host, port } : { host, port, ip }, {
     signal,
   });
   return ok({ resolution, [Symbol.dispose]: () => slot[Symbol.dispose]() });
+}
+
+/** Asks again when no answer came; an answer that there is no such name is one. */
+async function resolve(
+  url: RelayUrl,
+  options: TurnOptions,
+): Promise<Result<Resolution, DialFailure>> {
+  const { dialer, signal, clock = systemClock, random = Math.random } = options;
+  const target = { ...hostPortOf(url), network: networkOf(url) };
+  for (let attempt = 0;; attempt++) {
+    const resolved = await dialer.resolve(target, { signal });
+    if (resolved.ok || signal.aborted || attempt + 1 >= RESOLVE_TRIES) return resolved;
+    const { phase, reason } = resolved.failure;
+    if (phase !== "dns" || (reason !== "dns_failed" && reason !== "timeout")) return resolved;
+    const pauseMs = backoffMs(attempt, {
+      baseMs: RESOLVE_PAUSE_MS,
+      maxMs: RESOLVE_PAUSE_MS,
+      random,
+    });
+    await clock.sleep(pauseMs, { signal });
+  }
+}
+
+function leftAlone(kind: BlockKind, ip?: string): Result<never, DialFailure> {
+  return fail({
+    phase: "policy",
+    reason: "blocked",
+    detail: `left alone by the operator's list (${kind})`,
+    elapsedMs: 0,
+    ...(ip === undefined ? {} : { ip }),
+  });
 }
 
 /** The items in groups of one host and port each, both in order of first appearance. */
