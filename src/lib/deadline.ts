@@ -26,6 +26,8 @@ export interface Deadline extends Disposable {
   readonly signal: AbortSignal;
   /** True once the time has passed (not when the parent aborted). */
   readonly expired: boolean;
+  /** The time that is left, in milliseconds; 0 when it has passed. */
+  readonly leftMs: number;
   /** Restarts the time; cheap enough for every frame. No effect after the end. */
   extend(): void;
 }
@@ -87,6 +89,10 @@ class TimerDeadline implements Deadline {
 
   get expired(): boolean {
     return this.#expired;
+  }
+
+  get leftMs(): number {
+    return Math.max(0, this.#dueMs - performance.now());
   }
 
   extend(): void {

@@ -15,6 +15,18 @@ Deno.test("a deadline that passes aborts its signal with DeadlineExceeded", asyn
   assert.ok(reason instanceof DeadlineExceeded);
   assert.equal(reason.ms, 5);
   assert.equal(limit.expired, true);
+  assert.equal(limit.leftMs, 0);
+});
+
+Deno.test("a deadline tells the time that is left of it", async () => {
+  using limit = deadline(60_000);
+  const before = limit.leftMs;
+  assert.ok(before > 0 && before <= 60_000);
+  await systemClock.sleep(5);
+  const after = limit.leftMs;
+  assert.ok(after < before);
+  limit.extend();
+  assert.ok(limit.leftMs > after);
 });
 
 Deno.test("a deadline passes its parent's abort on, and has not expired then", () => {
