@@ -12,7 +12,7 @@ import { isIP, type Socket } from "node:net";
 import { createSecureContext, type SecureContext } from "node:tls";
 // @ts-types="@types/ws"
 import type { WebSocket } from "ws";
-import { deadline, withSignal } from "../lib/deadline.ts";
+import { type Deadline, deadline, withSignal } from "../lib/deadline.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { isOverlayNetwork, type Network } from "../model/network.ts";
 import { hostPortOf, networkOf, type RelayUrl } from "../model/relay_url.ts";
@@ -77,7 +77,7 @@ class SocketDialer implements Dialer {
     target: DialTarget,
     options: Omit<DialOptions, "resolution"> = {},
   ): Promise<Result<Resolution, DialFailure>> {
-    return await this.#timed(target.network, options, async (signal) => {
+    return await this.#timed(target.network, options, async ({ signal }) => {
       const route = this.#route(target.network);
       return route.ok ? await this.#addresses(target, route.value, signal) : route;
     });
@@ -90,7 +90,7 @@ class SocketDialer implements Dialer {
     return await this.#timed(
       target.network,
       options,
-      (signal) => this.#open(target, signal, options.resolution),
+      (limit) => this.#open(target, limit, options.resolution),
     );
   }
 
@@ -100,8 +100,9 @@ class SocketDialer implements Dialer {
   ): Promise<Result<{ ws: WebSocket; facts: DialFacts }, DialFailure>> {
     const network = networkOf(url);
     const startedAt = performance.now();
-    return await this.#timed(network, options, async (signal) => {
-      const opened = await this.#open({ ...hostPortOf(url), network }, signal, options.resolution);
+    return await this.#timed(network, options, async (limit) => {
+      const { signal } = limit;
+      const opened = await this.#open({ ...hostPortOf(url), network }, limit, options.resolution);
       if (!opened.ok) return opened;
       const { socket, facts } = opened.value;
       const upgraded = await upgradeToWebSocket(socket, url, {
@@ -122,7 +123,8 @@ class SocketDialer implements Dialer {
   async httpGet(url: string, options: HttpGetOptions): Promise<Result<HttpDocument, DialFailure>> {
     const first = readHttpUrl(url);
     const network = first?.target.network ?? "clearnet";
-    return await this.#timed(network, options, async (signal) => {
+    return await this.#timed(network, options, async (limit) => {
+      const { signal } = limit;
       let hop = first;
       let headers = { "user-agent": this.userAgent, ...lowerCased(options.headers ?? {}) };
       for (let redirects = 0;; redirects++) {
@@ -136,7 +138,7 @@ class SocketDialer implements Dialer {
         if (redirects > options.maxRedirects) {
           return fail(trouble("http", "too_many_redirects", `more than ${options.maxRedirects}`));
         }
-        const opened = await this.#open(hop.target, signal);
+        const opened = await this.#open(hop.target, limit);
         if (!opened.ok) return opened;
         const { socket, facts } = opened.value;
         if (options.trustedTls && first?.target.secure && facts.tls?.authorized !== true) {
@@ -173,7 +175,7 @@ class SocketDialer implements Dialer {
   async #timed<T>(
     network: Network,
     options: { timeoutMs?: number; signal?: AbortSignal },
-    dial: (signal: AbortSignal) => Promise<Result<T, Trouble>>,
+    dial: (limit: Deadline) => Promise<Result<T, Trouble>>,
   ): Promise<Result<T, DialFailure>> {
     const { signal } = options;
     const startedAt = performance.now();
@@ -181,7 +183,7 @@ class SocketDialer implements Dialer {
       options.timeoutMs ?? this.#networks[network].timeoutMs,
       signal === undefined ? {} : { signal },
     );
-    const result = await dial(limit.signal);
+    const result = await dial(limit);
     if (result.ok) return result;
     const failure = { ...result.failure, elapsedMs: performance.now() - startedAt };
     if (limit.signal.aborted && !limit.expired) failure.reason = "aborted";
@@ -190,14 +192,15 @@ class SocketDialer implements Dialer {
 
   async #open(
     target: DialTarget,
-    signal: AbortSignal,
+    limit: Deadline,
     resolution?: Resolution,
   ): Promise<Result<Connected, Trouble>> {
+    const { signal } = limit;
     const route = this.#route(target.network);
     if (!route.ok) return route;
     const plain = route.value === undefined
       ? await this.#openDirect(target, signal, resolution)
-      : await this.#openProxied(target, route.value, signal);
+      : await this.#openProxied(target, route.value, limit);
     if (!plain.ok || !target.secure) return plain;
     const { socket, facts } = plain.value;
     const secured = await startTls(socket, target.host, {
@@ -276,8 +279,9 @@ class SocketDialer implements Dialer {
   async #openProxied(
     target: DialTarget,
     proxy: SocksProxy,
-    signal: AbortSignal,
+    limit: Deadline,
   ): Promise<Result<Connected, Trouble>> {
+    const { signal } = limit;
     // An address needs no resolver, so it is judged here; a name is the proxy's.
     const judged = await this.#addresses(target, proxy, signal);
     if (!judged.ok) return judged;
@@ -285,7 +289,10 @@ class SocketDialer implements Dialer {
     const reached = await connectToProxy(proxy, { signal });
     if (!reached.ok) return reached;
     const socket = reached.value;
-    const through = await connectThroughSocks5(socket, proxy, target, { signal });
+    const through = await connectThroughSocks5(socket, proxy, target, {
+      timeoutMs: limit.leftMs,
+      signal,
+    });
     if (!through.ok) {
       socket.destroy();
       return through;

@@ -1,15 +1,17 @@
 /**
- * The client side of SOCKS5 (RFC 1928, RFC 1929) over a socket that already reaches the proxy: asks
- * it to connect to a host BY NAME, so that a name of an overlay network never reaches a resolver of
- * ours. In: a connected socket; out: the same socket, now a pipe to the target.
+ * The client side of SOCKS5 over a socket that already reaches the proxy, by npm `socks`: asks it to
+ * connect to a host BY NAME, so that a name of an overlay network never reaches a resolver of ours.
+ * In: a connected socket; out: the same socket, now a pipe to the target.
  *
- * Not npm `socks`: it never clears its 30 s timer after success, takes no signal, and gives the
- * proxy's reply code only inside an error text, where a refusing relay looks like a broken proxy.
+ * The library takes no signal, so an abort destroys the socket under it. It never clears its timer,
+ * whose time is therefore no longer than the dial's own: until then it keeps a small object (and no
+ * process) alive. What else is done around it stands at `replyCode` and `takeBack`.
  */
 import type { Socket } from "node:net";
 import { isIP } from "node:net";
-import ipaddr from "ipaddr.js";
+import { SocksClient } from "socks";
 import { fail, ok, type Result } from "../lib/result.ts";
+import { errorText } from "../lib/text.ts";
 import { type DialReason, type Trouble, trouble } from "./failure.ts";
 import { systemResolver } from "./resolver.ts";
 import { connectTcp } from "./tcp.ts";
@@ -22,14 +24,23 @@ export interface SocksProxy {
   password?: string;
 }
 
-/** The longest name that fits SOCKS5's length byte. */
-const MAX_NAME_BYTES = 255;
+/** What fits SOCKS5's length byte; the library would throw, or write a wrong length, past it. */
+const HOST = /^[\x21-\x7e]{1,255}$/;
+const MAX_LOGIN_BYTES = 255;
+
+/** Longer timers fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The library's errors are told apart by their text alone. */
+const REJECTED = "Socks5 proxy rejected connection";
+const TIMED_OUT = "Proxy connection timed out";
 
 /**
  * What the reply codes say about the target. 1 to 8 are RFC 1928's, 0xF0 to 0xF7 are Tor's
  * (proposal 304): descriptor not found, invalid, introduction failed, and so on.
  */
 const REPLIES: Readonly<Record<number, [DialReason, string]>> = {
+  0: ["proxy_failed", "yes, in a version that is not 5"],
   1: ["unreachable", "general failure"],
   2: ["proxy_failed", "not allowed by the proxy's rules"],
   3: ["unreachable", "network unreachable"],
@@ -88,117 +99,118 @@ export async function connectToProxy(
 }
 
 /**
- * Has the proxy at the other end of `socket` connect to `host:port`. On success the socket is
- * paused and carries the target's bytes. On failure or abort the caller destroys it.
+ * Has the proxy at the other end of `socket` connect to `host:port`. On success the socket
+ * holds the target's bytes, from the first on, for whoever listens next. On failure or abort the
+ * caller destroys it. `timeoutMs` is what is left of the dial's time.
  */
 export async function connectThroughSocks5(
   socket: Socket,
   proxy: SocksProxy,
   target: { host: string; port: number },
-  options: { signal: AbortSignal },
+  options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<Result<void, Trouble>> {
-  const address = encodeAddress(target.host);
-  if (address === undefined) return fail(trouble("proxy", "bad_url", "host name too long"));
-  const reader = new ExactReader(socket, options.signal);
+  const { signal } = options;
+  const { host, port } = target;
+  const { username = "", password = "" } = proxy;
+  if (!HOST.test(host)) return broken("bad_url", "not a host name for SOCKS5");
+  if (tooLong(username) || tooLong(password)) {
+    return broken("proxy_failed", "user name or password too long for SOCKS5");
+  }
+  if (signal.aborted) return broken("timeout", "no time left for the proxy");
+  // The library would wait in vain for the "close" that has been.
+  if (socket.destroyed) return broken("proxy_failed", "the proxy closed the connection");
+  const head: number[] = [];
+  const watch = (chunk: Uint8Array): void => {
+    head.push(...chunk.subarray(0, Math.max(0, HEAD_BYTES - head.length)));
+  };
+  const onAbort = (): void => {
+    socket.destroy();
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  socket.on("data", watch);
   try {
-    const method = proxy.username === undefined ? 0 : 2;
-    socket.write(Uint8Array.of(5, 1, method));
-    const [version, chosen] = await reader.read(2);
-    if (version !== 5) return broken("not a SOCKS5 proxy");
-    if (chosen !== method) return broken("the proxy refuses our way to log in");
-    if (method === 2) {
-      const user = lengthPrefixed(proxy.username ?? "");
-      const password = lengthPrefixed(proxy.password ?? "");
-      socket.write(Uint8Array.of(1, ...user, ...password));
-      const [, status] = await reader.read(2);
-      if (status !== 0) return broken("the proxy refuses our password");
-    }
-    const { port } = target;
-    socket.write(Uint8Array.of(5, 1, 0, ...address, port >> 8, port & 0xff));
-    const [, reply = 1, , kind] = await reader.read(4);
-    if (reply !== 0) {
-      const [reason, text] = REPLIES[reply] ?? ["unreachable", `reply code ${reply}`];
-      return fail(trouble("proxy", reason, `the proxy says: ${text}`));
-    }
-    // The bound address that follows is of no use, but has to be read off the stream.
-    const length = kind === 1 ? 4 : kind === 4 ? 16 : ((await reader.read(1))[0] ?? 0);
-    await reader.read(length + 2);
-    return ok(undefined);
+    const { remoteHost } = await SocksClient.createConnection({
+      command: "connect",
+      proxy: {
+        host: proxy.host,
+        port: proxy.port,
+        type: 5,
+        ...(username === "" ? {} : { userId: username, password }),
+      },
+      destination: { host, port },
+      existing_socket: socket,
+      timeout: Math.min(Math.max(1, Math.ceil(options.timeoutMs)), MAX_TIMER_MS),
+    });
+    socket.off("data", watch);
+    // Of such a reply the library reads nothing: it would come to the target's bytes.
+    if (remoteHost === undefined) return broken("proxy_failed", "an address of unknown type");
+    await takeBack(socket);
+    return signal.aborted ? broken("timeout", "no answer from the proxy") : ok(undefined);
   } catch (error) {
-    if (options.signal.aborted) {
-      return fail(trouble("proxy", "timeout", "no answer from the proxy"));
-    }
-    return fail(trouble("proxy", "proxy_failed", error));
+    if (signal.aborted) return broken("timeout", "no answer from the proxy");
+    // The text alone: the library's errors carry its options, the password among them.
+    const text = errorText(error);
+    if (text === TIMED_OUT) return broken("timeout", "no answer from the proxy");
+    if (!text.startsWith(REJECTED)) return broken("proxy_failed", text);
+    const code = replyCode(head);
+    const [reason, meaning] = REPLIES[code] ?? ["unreachable", `reply code ${code}`];
+    return broken(reason, `the proxy says: ${meaning}`);
   } finally {
-    reader.release();
+    socket.off("data", watch);
+    signal.removeEventListener("abort", onAbort);
   }
 }
 
-function broken(detail: string): Result<never, Trouble> {
-  return fail(trouble("proxy", "proxy_failed", detail));
+function broken(reason: DialReason, detail: string): Result<never, Trouble> {
+  return fail(trouble("proxy", reason, detail));
 }
 
-function encodeAddress(host: string): number[] | undefined {
-  switch (isIP(host)) {
-    case 4:
-      return [1, ...ipaddr.parse(host).toByteArray()];
-    case 6:
-      return [4, ...ipaddr.parse(host).toByteArray()];
-    default: {
-      const name = new TextEncoder().encode(host);
-      return name.length > MAX_NAME_BYTES ? undefined : [3, name.length, ...name];
-    }
-  }
+function tooLong(text: string): boolean {
+  return new TextEncoder().encode(text).length > MAX_LOGIN_BYTES;
 }
 
-function lengthPrefixed(text: string): number[] {
-  const bytes = new TextEncoder().encode(text).subarray(0, MAX_NAME_BYTES);
-  return [bytes.length, ...bytes];
+/** Of what the proxy sends: as much as `replyCode` needs. */
+const HEAD_BYTES = 6;
+
+/**
+ * The reply code in the first bytes that the proxy sent: version and method, with the login method
+ * version and status, then version and reply code. The library names the eight of the RFC in its
+ * error's text and calls all others "undefined", Tor's among them.
+ */
+function replyCode(head: readonly number[]): number {
+  const login = head[1] === 2;
+  return head[login ? 5 : 3] ?? 0;
 }
 
 /**
- * Reads an exact number of bytes from a socket and leaves the rest in it: what follows the
- * handshake belongs to TLS or HTTP.
+ * Takes the socket back from the library, which resolves first and lets the bytes go later: in a
+ * turn of its own it emits, as "data", what came in one piece with the reply, and resumes the
+ * socket. They are caught and put back in front.
  */
-class ExactReader {
-  readonly #socket: Socket;
-  readonly #signal: AbortSignal;
-  #wake: (() => void) | undefined;
-  #error: Error | undefined;
-  readonly #onChange = (): void => this.#wake?.();
-  readonly #onError = (error: Error): void => {
-    this.#error = error;
-    this.#wake?.();
+function takeBack(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const early: Uint8Array[] = [];
+  const keep = (chunk: Uint8Array): void => {
+    early.push(chunk);
   };
-  readonly #onEnd = (): void => this.#onError(new Error("the proxy closed the connection"));
-
-  constructor(socket: Socket, signal: AbortSignal) {
-    this.#socket = socket;
-    this.#signal = signal;
-    socket.on("readable", this.#onChange);
-    socket.on("error", this.#onError);
-    socket.on("end", this.#onEnd);
-    socket.on("close", this.#onEnd);
-    signal.addEventListener("abort", this.#onChange, { once: true });
+  const onResume = (): void => {
+    // Within the event: before more is read, and before an end that has come is emitted. Not by
+    // pause(), which a "data" listener would not undo: with a "readable" listener that comes and
+    // goes the socket is as it was before anybody listened.
+    socket.on("readable", onReadable);
+    for (const chunk of early.reverse()) socket.unshift(chunk);
+    release();
+  };
+  const onReadable = (): void => {};
+  function release(): void {
+    socket.off("data", keep);
+    socket.off("resume", onResume);
+    socket.off("close", release);
+    socket.off("readable", onReadable);
+    resolve();
   }
-
-  async read(bytes: number): Promise<Uint8Array> {
-    while (true) {
-      this.#signal.throwIfAborted();
-      const chunk: Uint8Array | null = bytes === 0 ? new Uint8Array() : this.#socket.read(bytes);
-      if (chunk !== null && chunk.length === bytes) return chunk;
-      if (this.#error !== undefined) throw this.#error;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-
-  release(): void {
-    this.#socket.off("readable", this.#onChange);
-    this.#socket.off("error", this.#onError);
-    this.#socket.off("end", this.#onEnd);
-    this.#socket.off("close", this.#onEnd);
-    this.#signal.removeEventListener("abort", this.#onChange);
-  }
+  socket.on("data", keep);
+  socket.on("resume", onResume);
+  socket.on("close", release);
+  return promise;
 }

@@ -19,7 +19,7 @@ import {
   tls,
 } from "../relay/mod.ts";
 import { startSocks5Server } from "../relay/socks5_server.ts";
-import { testDialer, testNetworks, USER_AGENT } from "./dialers.ts";
+import { PROXIED_TIMEOUT_MS, proxyTest, testDialer, testNetworks, USER_AGENT } from "./dialers.ts";
 
 const OPTIONS: HttpGetOptions = { maxBodyBytes: 10_000, maxRedirects: 3 };
 
@@ -88,7 +88,7 @@ Deno.test("redirects are followed to their number and no further", async () => {
   assert.equal(why(stopped), "http/too_many_redirects");
 });
 
-Deno.test("a redirect to a private address is refused though its first hop was not", async () => {
+proxyTest("a redirect to a private address is refused though its first hop was not", async () => {
   for (const target of ["http://10.0.0.1/", "http://[::1]/", "http://inside.example.com/"]) {
     await using relay = await startHostileRelay({ behaviours: [nip11RedirectsTo(target)] });
     await using inner = await startHostileRelay();
@@ -96,7 +96,10 @@ Deno.test("a redirect to a private address is refused though its first hop was n
     const onion = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion";
     await using proxy = await startSocks5Server({ hosts: { [onion]: relay.port } });
     const dialer = testDialer({
-      networks: testNetworks({ local: { enabled: false }, tor: { proxyUrl: proxy.url } }),
+      networks: testNetworks({
+        local: { enabled: false },
+        tor: { proxyUrl: proxy.url, timeoutMs: PROXIED_TIMEOUT_MS },
+      }),
       resolve: () => Promise.resolve(["127.0.0.1"]),
     });
     const result = await dialer.httpGet(`http://${onion}/`, OPTIONS);
