@@ -128,7 +128,7 @@ export class Context implements AsyncDisposable {
         Promise.resolve(createIngest({
           store,
           verifier,
-          limits: { event: eventLimits(this.config) },
+          limits: { event: eventLimits(this.config), knownIds: this.config.limits.knownIds },
           metrics: this.metrics,
           clock: this.clock,
         }))

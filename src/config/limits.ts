@@ -21,6 +21,11 @@ export const limitsSection = group("Bounds on what relays send, in every stage."
     max: 10_000_000,
     limit: true,
   }),
+  known_ids: integer(100_000, "Ids of archived events that are kept in memory, 0.2 kB each.", {
+    min: 1_000,
+    max: 100_000_000,
+    limit: true,
+  }),
   inbox_items: integer(2_000, "Messages of one connection that wait to be read.", {
     min: 10,
     max: 100_000,

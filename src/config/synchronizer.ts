@@ -10,7 +10,11 @@ export const synchronizerSection = group(
   "Synchronizer: archives the events of every relay, newest first, and keeps a ledger of what is complete.",
   {
     ...cyclic({ interval: "15m" }),
-    max_relays: integer(1_000, "Relays in one cycle.", { min: 1, max: 1_000_000, limit: true }),
+    max_relays: integer(1_000, "Turns that relays get in one cycle.", {
+      min: 1,
+      max: 1_000_000,
+      limit: true,
+    }),
     page_size: integer(500, "Events asked for in one REQ.", { min: 1, max: 5_000, limit: true }),
     idle_timeout: duration("20s", "A request without any progress for so long is given up.", {
       min: "100ms",
@@ -24,6 +28,32 @@ export const synchronizerSection = group(
         min: "1s",
         max: "7d",
         limit: true,
+      },
+    ),
+    reconnects: integer(3, "Broken connections in a row before a relay's turn ends.", {
+      min: 0,
+      max: 100,
+      limit: true,
+    }),
+    split_requests: integer(
+      500,
+      "Requests of one turn that may go into seconds with more events than a page.",
+      { min: 0, max: 100_000, limit: true },
+    ),
+    settle: duration("30s", "The newest events are left alone for so long; more are on the way.", {
+      min: "0s",
+      max: "1d",
+    }),
+    overlap: duration("5m", "How far back each turn asks again, for events that came late.", {
+      min: "0s",
+      max: "30d",
+    }),
+    gap_retry: duration(
+      "1d",
+      "After so long a second that could not be had whole is tried again.",
+      {
+        min: "1m",
+        max: "365d",
       },
     ),
     filter: eventFilter("Which events are archived; {} is all of them."),

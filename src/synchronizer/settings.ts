@@ -30,6 +30,11 @@ export function relaySettings(
       maxPayloadBytes: limits.maxFrameBytes,
       inboxItems: limits.inboxItems,
       inboxBytes: limits.inboxBytes,
+      reconnects: synchronizer.reconnects,
+      splitRequests: synchronizer.splitRequests,
+      settleSeconds: seconds(synchronizer.settleMs),
+      overlapSeconds: seconds(synchronizer.overlapMs),
+      gapRetrySeconds: seconds(synchronizer.gapRetryMs),
       nip11TimeoutMs: networks[network].timeoutMs,
       maxNip11Bytes: monitor.maxNip11Bytes,
     },
@@ -39,4 +44,8 @@ export function relaySettings(
       until: own?.until ?? synchronizer.until,
     },
   };
+}
+
+function seconds(ms: number): number {
+  return Math.round(ms / 1000);
 }

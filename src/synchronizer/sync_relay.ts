@@ -6,6 +6,7 @@ import { addDrops, type DropCounts } from "../ingest/drop.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import { deadline } from "../lib/deadline.ts";
 import { type CoverageInterval, type CoverageWindow, uncovered } from "../model/coverage.ts";
+import type { BlockList } from "../model/block_list.ts";
 import { canonicalFilter, type Filter } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Dialer, DialFailure } from "../net/dialer.ts";
@@ -67,6 +68,8 @@ export interface SyncDeps {
   signer?: Signer | undefined;
   /** Shared by all turns of a process: one connection per host. */
   slots?: HostSlots | undefined;
+  /** Relays and addresses that are left alone. */
+  blocked?: BlockList | undefined;
   limits?: Partial<SyncLimits> | undefined;
   clock?: Clock | undefined;
   random?: (() => number) | undefined;
@@ -299,10 +302,10 @@ class Turn {
 
   /** The right to connect to the host; undefined when others hold it for too long. */
   async #takeTurn(): Promise<Awaited<ReturnType<typeof takeTurn>> | undefined> {
-    const { dialer, slots = new HostSlots() } = this.#deps;
+    const { dialer, slots = new HostSlots(), blocked } = this.#deps;
     using limit = deadline(this.#limits.slotWaitMs, { signal: this.#request.signal });
     try {
-      return await takeTurn(this.#url, { dialer, slots, signal: limit.signal });
+      return await takeTurn(this.#url, { dialer, slots, blocked, signal: limit.signal });
     } catch (error) {
       if (limit.expired) return undefined;
       throw error;
@@ -311,6 +314,8 @@ class Turn {
 
   async #failed(holes: readonly CoverageWindow[], failure: DialFailure): Promise<SyncReport> {
     this.#request.signal?.throwIfAborted();
+    // Nobody has asked, so nothing was learnt.
+    if (failure.reason === "blocked") return this.#report({ outcome: "failed", failure });
     for (const hole of holes) this.#ledger.open(hole, "unreachable");
     await this.#save();
     return this.#report({ outcome: "failed", reason: "unreachable", failure });

@@ -12,6 +12,7 @@ import { logger } from "../lib/log.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import { isAbort, TaskGroup } from "../lib/task_group.ts";
 import { errorText } from "../lib/text.ts";
+import type { BlockList } from "../model/block_list.ts";
 import { type Network, NETWORKS } from "../model/network.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { HostSlots } from "../net/host_slots.ts";
@@ -30,6 +31,8 @@ export interface SynchronizerDeps {
   dialer: Dialer;
   /** One connection to a host at a time, whatever relays it carries. */
   slots: HostSlots;
+  /** Relays and addresses that are left alone; their turns pass. */
+  blocked?: BlockList | undefined;
   /** Logs in where a relay demands it (NIP-42). */
   signer: Signer;
   config: Pick<Config, "synchronizer" | "networks" | "limits" | "monitor">;
@@ -188,9 +191,9 @@ function turn(
 }
 
 function tell(report: SyncReport, count: Count): void {
-  const { outcome, reason, gaps } = report;
-  if (outcome === "busy") {
-    count("relays_busy");
+  const { outcome, reason, failure, gaps } = report;
+  if (outcome === "busy" || failure?.reason === "blocked") {
+    count(outcome === "busy" ? "relays_busy" : "relays_blocked");
     return;
   }
   count(outcome === "failed" ? "relays_failed" : "relays_synced");
