@@ -384,6 +384,35 @@ storeTest("a job that its customer takes back in the middle is not answered", as
   assert.equal((await countJobs(store)).get("cancelled"), 1);
 });
 
+storeTest("an answer that another process gave first is the only one", async (store) => {
+  const { catalogue, started, open } = gatedCatalogue();
+  await using relay = await startIndependentRelay();
+  await using machine = await startMachine(store, [relay.url], { catalogue });
+  await using customer = await Customer.at(relay.url);
+  const job = request(5410, { tags: [["param", "query", "gated"]] });
+  await customer.send(job);
+  await started;
+  const first = signEvent(MACHINE_AUTHOR, {
+    kind: 6410,
+    created_at: nowSeconds(),
+    tags: [["e", job.id], ["p", CUSTOMER.pubkey]],
+    content: "[]",
+  });
+  await storeAnswer(store, job.id, {
+    state: "answered",
+    answer: JSON.stringify(first),
+    at: nowSeconds(),
+  });
+  open();
+  while (machine.dvm.status().totals.jobs_answered !== 1) {
+    await new Promise((r) => setTimeout(r, 10));
+  }
+  const next = request(5400, { content: "{}" });
+  await customer.send(next);
+  await customer.answerTo(next);
+  assert.deepEqual(customer.repliesTo(job).filter(isTerminal), []);
+});
+
 storeTest("a job that takes too long is told so", async (store) => {
   const { catalogue, open } = gatedCatalogue();
   await using relay = await startIndependentRelay();
