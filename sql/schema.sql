@@ -322,6 +322,20 @@ begin
   return relay_insert(urls, networks, at);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.candidate_release(rows jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  update candidate c
+  set next_attempt_at = coalesce(g.next_attempt_at, c.next_attempt_at), claimed_until = 0
+  from jsonb_to_recordset(rows) as g(url text, next_attempt_at bigint)
+  where c.url = g.url;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.coverage_replace(of_relay_id integer, filter_text text, rows jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -655,9 +669,10 @@ begin
     from jsonb_to_recordset(rows) as g(
       relay_id int, checked_at bigint, ok bool, rtt_open_ms int, state text, failures int,
       next_check_at bigint)
-    order by relay_id, checked_at desc
+    order by relay_id, checked_at desc, ok desc
   ) g
-  where s.relay_id = g.relay_id and g.checked_at >= coalesce(s.checked_at, g.checked_at);
+  where s.relay_id = g.relay_id and g.checked_at >= coalesce(s.checked_at, g.checked_at)
+    and (g.ok or g.checked_at > coalesce(s.online_at, 0));
   insert into relay_check (
     relay_id, checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, detail)
   select g.relay_id, g.checked_at, g.ok, g.reason, g.rtt_open_ms, g.rtt_read_ms, g.rtt_write_ms,
@@ -802,6 +817,21 @@ begin
   return n;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.relay_release_check(rows jsonb, owner text)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  update relay_status s
+  set next_check_at = coalesce(g.next_check_at, s.next_check_at), check_claimed_until = 0,
+    check_claimed_by = null
+  from jsonb_to_recordset(rows) as g(relay_id int, next_check_at bigint)
+  where s.relay_id = g.relay_id and s.check_claimed_by is not distinct from owner;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.relay_release_sync(of_relay_id integer, owner text, next_at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -846,6 +876,22 @@ CREATE OR REPLACE FUNCTION public.service_state_get(of_service text, of_key text
 AS $function$
   select value from service_state where service = of_service and key = of_key
 $function$;
+
+CREATE OR REPLACE FUNCTION public.service_state_replace(of_service text, of_key text, old_value jsonb, new_value jsonb, at bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if old_value is null then
+    insert into service_state (service, key, value, updated_at)
+    values (of_service, of_key, new_value, at)
+    on conflict do nothing;
+  else
+    update service_state set value = new_value, updated_at = at
+    where service = of_service and key = of_key and value = old_value;
+  end if;
+  return found;
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.service_state_upsert(of_service text, of_key text, new_value jsonb, at bigint)
  RETURNS void

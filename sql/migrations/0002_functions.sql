@@ -79,6 +79,18 @@ begin
   return n;
 end $$;
 
+-- Ends leases without a try: nothing is counted. Rows: url, next_attempt_at (null for no change).
+create function candidate_release(rows jsonb) returns int language plpgsql as $$
+declare n int;
+begin
+  update candidate c
+  set next_attempt_at = coalesce(g.next_attempt_at, c.next_attempt_at), claimed_until = 0
+  from jsonb_to_recordset(rows) as g(url text, next_attempt_at bigint)
+  where c.url = g.url;
+  get diagnostics n = row_count;
+  return n;
+end $$;
+
 -- Candidates that proved to be relays.
 create function candidate_promote(urls text[], networks text[], at bigint) returns int
 language plpgsql as $$
@@ -295,7 +307,8 @@ begin
   order by c.next_check_at, c.relay_id;
 end $$;
 
--- Finished checks with the status that follows from them; ends their leases. Rows: relay_id,
+-- Finished checks with the status that follows from them; ends their leases. The latest check counts;
+-- of two in the same second, by two processes, the one that found it alive. Rows: relay_id,
 -- checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, detail, state,
 -- failures, next_check_at.
 create function relay_check_insert(rows jsonb) returns int language plpgsql as $$
@@ -311,9 +324,10 @@ begin
     from jsonb_to_recordset(rows) as g(
       relay_id int, checked_at bigint, ok bool, rtt_open_ms int, state text, failures int,
       next_check_at bigint)
-    order by relay_id, checked_at desc
+    order by relay_id, checked_at desc, ok desc
   ) g
-  where s.relay_id = g.relay_id and g.checked_at >= coalesce(s.checked_at, g.checked_at);
+  where s.relay_id = g.relay_id and g.checked_at >= coalesce(s.checked_at, g.checked_at)
+    and (g.ok or g.checked_at > coalesce(s.online_at, 0));
   insert into relay_check (
     relay_id, checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, detail)
   select g.relay_id, g.checked_at, g.ok, g.reason, g.rtt_open_ms, g.rtt_read_ms, g.rtt_write_ms,
@@ -323,6 +337,20 @@ begin
     rtt_write_ms int, rtt_nip11_ms int, detail jsonb)
   join relay r on r.id = g.relay_id
   on conflict do nothing;
+  get diagnostics n = row_count;
+  return n;
+end $$;
+
+-- Ends leases that `owner` still has, without a check: the status stays as it is. Rows: relay_id,
+-- next_check_at (null for no change).
+create function relay_release_check(rows jsonb, owner text) returns int language plpgsql as $$
+declare n int;
+begin
+  update relay_status s
+  set next_check_at = coalesce(g.next_check_at, s.next_check_at), check_claimed_until = 0,
+    check_claimed_by = null
+  from jsonb_to_recordset(rows) as g(relay_id int, next_check_at bigint)
+  where s.relay_id = g.relay_id and s.check_claimed_by is not distinct from owner;
   get diagnostics n = row_count;
   return n;
 end $$;
@@ -423,6 +451,22 @@ returns void language sql as $$
   on conflict (service, key) do update
   set value = excluded.value, updated_at = excluded.updated_at
 $$;
+
+-- Puts a value only in place of `old_value` (null: of none); false when another stands there.
+create function service_state_replace(
+  of_service text, of_key text, old_value jsonb, new_value jsonb, at bigint
+) returns bool language plpgsql as $$
+begin
+  if old_value is null then
+    insert into service_state (service, key, value, updated_at)
+    values (of_service, of_key, new_value, at)
+    on conflict do nothing;
+  else
+    update service_state set value = new_value, updated_at = at
+    where service = of_service and key = of_key and value = old_value;
+  end if;
+  return found;
+end $$;
 
 create function service_state_get(of_service text, of_key text) returns jsonb
 language sql stable as $$

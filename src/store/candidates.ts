@@ -91,6 +91,25 @@ export function postponeCandidates(
   }, { signal: o.signal });
 }
 
+/**
+ * Ends leases without a try: nothing is counted against the candidates. They are due when they were,
+ * or at `nextAttemptAt` (Unix seconds).
+ */
+export function releaseCandidates(
+  store: Store,
+  list: readonly { url: RelayUrl; nextAttemptAt?: number }[],
+  o: { signal?: AbortSignal } = {},
+): Promise<void> {
+  if (list.length === 0) return Promise.resolve();
+  const rows = list.map(({ url, nextAttemptAt }) => ({
+    url,
+    next_attempt_at: nextAttemptAt ?? null,
+  }));
+  return store.run("candidate_release", async (sql) => {
+    await sql`select candidate_release(${sql.json(rows)}::jsonb)`;
+  }, { retry: true, signal: o.signal });
+}
+
 /** Makes relays of candidates that proved to be some; says how many relays are new. */
 export function promoteCandidates(
   store: Store,

@@ -108,6 +108,39 @@ export function insertChecks(
   }, { retry: true, signal: o.signal });
 }
 
+/**
+ * Ends leases that `owner` still has without a check: the status stays. The relays are due when they
+ * were, or at `nextCheckAt` (Unix seconds).
+ */
+export function releaseChecks(
+  store: Store,
+  list: readonly { relayId: number; nextCheckAt?: number }[],
+  o: { owner: string; signal?: AbortSignal },
+): Promise<void> {
+  if (list.length === 0) return Promise.resolve();
+  const rows = list.map(({ relayId, nextCheckAt }) => ({
+    relay_id: relayId,
+    next_check_at: nextCheckAt ?? null,
+  }));
+  return store.run("relay_release_check", async (sql) => {
+    await sql`select relay_release_check(${JSON.stringify(rows)}::text::jsonb, ${o.owner}::text)`;
+  }, { retry: true, signal: o.signal });
+}
+
+/** Relays of a network that were online at their last check, the latest first. */
+export function onlineRelays(
+  store: Store,
+  o: { network: Network; limit: number; signal?: AbortSignal },
+): Promise<RelayUrl[]> {
+  return store.run("online_relays", async (sql) => {
+    const rows = await sql<{ url: RelayUrl }[]>`
+      select r.url from relay_status s join relay r on r.id = s.relay_id
+      where s.state = 'online' and s.failures = 0 and r.network = ${o.network}
+      order by s.online_at desc nulls last, r.id limit ${o.limit}`;
+    return rows.map(({ url }) => url);
+  }, { retry: true, signal: o.signal });
+}
+
 /** The last published report of each of the relays that has one. */
 export function readReports(
   store: Store,

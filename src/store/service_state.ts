@@ -42,6 +42,25 @@ export function putState(
   }, { retry: true, signal: o.signal });
 }
 
+/**
+ * Remembers `to` only while `from` still stands there (undefined: nothing does); false when another
+ * process was faster. `from` is the value as it was read.
+ */
+export function replaceState(
+  store: Store,
+  service: string,
+  key: string,
+  o: { from: unknown; to: unknown; at: number; signal?: AbortSignal },
+): Promise<boolean> {
+  const from = o.from === undefined ? null : JSON.stringify(storableJson(o.from));
+  const to = JSON.stringify(storableJson(o.to));
+  return store.run("service_state_replace", async (sql) => {
+    const [row] = await sql<{ done: boolean }[]>`select service_state_replace(${service}, ${key},
+      ${from}::text::jsonb, ${to}::text::jsonb, ${o.at}::bigint) as done`;
+    return row?.done ?? false;
+  }, { signal: o.signal });
+}
+
 /** Forgets a value; false when there was none. */
 export function deleteState(
   store: Store,
