@@ -12,6 +12,8 @@ import { NAME, VERSION } from "./lib/version.ts";
 import { Metrics } from "./metrics.ts";
 import type { EventLimits } from "./model/event.ts";
 import { createDialer, type Dialer } from "./net/dialer.ts";
+import { createDnsInspector, type DnsInspector } from "./net/dns.ts";
+import { createGeo, type Geo } from "./net/geo.ts";
 import { openPublisher, type Publisher } from "./nostr/publisher.ts";
 import { HostSlots } from "./net/host_slots.ts";
 import type { Signer } from "./nostr/signer.ts";
@@ -197,6 +199,25 @@ export function configuredDialer(config: Config): Dialer {
     networks: config.networks,
     userAgent: `${NAME}/${VERSION}${about}`,
   });
+}
+
+/** Who is asked about relays' hosts: DNS, and the databases of addresses. Need no closing. */
+export function configuredHostSources(
+  config: Config,
+  dialer: Dialer,
+  clock: Clock = systemClock,
+): { dns: DnsInspector; geo: Geo } {
+  const { dns, geo, networks, dataDir, secrets } = config;
+  return {
+    dns: createDnsInspector({ settings: dns, networks, clock }),
+    geo: createGeo({
+      settings: geo,
+      dataDir,
+      dialer,
+      licenseKey: secrets.maxmindLicenseKey,
+      clock,
+    }),
+  };
 }
 
 /** The configured signature checker. The caller disposes of it. */

@@ -12,7 +12,7 @@
  */
 import { nip19 } from "nostr-tools";
 import { startApi } from "./api/server.ts";
-import type { Context } from "./context.ts";
+import { configuredHostSources, type Context } from "./context.ts";
 import { createDvm } from "./dvm/dvm.ts";
 import { createFinder } from "./finder/finder.ts";
 import type { CycleStatus, CycleTask } from "./lib/cycle.ts";
@@ -117,6 +117,7 @@ export const CYCLES: readonly CycleSpec[] = [
         store: await context.store(),
         dialer: context.dialer,
         slots: context.slots("monitor"),
+        ...configuredHostSources(context.config, context.dialer, context.clock),
         signer: await context.signer(),
         publisher: await context.monitorPublisher(),
         config: context.config,

@@ -4,12 +4,12 @@
  * database or publishes anything.
  */
 import type { Config } from "../config/config.ts";
-import { configuredDialer } from "../context.ts";
+import { configuredDialer, configuredHostSources } from "../context.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import { type Check, isOnline } from "../model/check.ts";
 import { networkOf, parseRelayUrl, type RelayUrl } from "../model/relay_url.ts";
 import { checkRelay } from "../monitor/check_relay.ts";
-import { checkSettings } from "../monitor/settings.ts";
+import { checkSettings, withRetries } from "../monitor/settings.ts";
 import type { Dialer } from "../net/dialer.ts";
 import { HostSlots } from "../net/host_slots.ts";
 import { generateSecretKey, localSigner, parseSecretKey, type Signer } from "../nostr/signer.ts";
@@ -49,10 +49,11 @@ async function run(call: CommandCall): Promise<number> {
   const { io, options, signal } = call;
   const urls = parseUrls(call.args);
   const config = await call.config();
-  const settings = checkSettings(config, RETRIES);
+  const settings = withRetries(checkSettings(config), RETRIES);
   const write = options.flag("write") || settings.enabled.write;
   const dialers = openDialers(config);
   const deps = {
+    ...configuredHostSources(config, dialers.public),
     slots: new HostSlots(),
     settings: { ...settings, enabled: { ...settings.enabled, write } },
     signer: signerOf(config),

@@ -1,6 +1,7 @@
 // The outcome of looking at one relay once: what opened, what answered, what it said of itself.
 // Made by the monitor, stored as narrow rows, published as kind 30166 when it proves life.
 // Timings are whole milliseconds. A part that was not tried is absent, never a failure.
+import type { DnsFacts, GeoFacts, NetworkFacts } from "./host_facts.ts";
 import type { Network } from "./network.ts";
 import type { RelayUrl } from "./relay_url.ts";
 
@@ -10,7 +11,22 @@ export const RELAY_STATES = ["unknown", "online", "unreachable", "dead"] as cons
 export type RelayState = typeof RELAY_STATES[number];
 
 /** The parts of a check, in the order in which they run, by the names that kind 10166 announces. */
-export const CHECK_NAMES = ["open", "ssl", "http", "read", "auth", "write", "nip11"] as const;
+export const CHECK_NAMES = [
+  "open",
+  "ssl",
+  "http",
+  "read",
+  "auth",
+  "write",
+  "nip45",
+  "nip50",
+  "nip77",
+  "nip42",
+  "nip11",
+  "dns",
+  "geo",
+  "net",
+] as const;
 /** One part of a check. */
 export type CheckName = typeof CHECK_NAMES[number];
 
@@ -37,6 +53,27 @@ export const SOCKET_CHECK_REASONS = [
 /** Why a part failed over an open socket. */
 export type SocketCheckReason = typeof SOCKET_CHECK_REASONS[number];
 
+/** NIPs that are tried out; for all others there is only the relay's word. */
+export const PROBED_NIPS = [42, 45, 50, 77] as const;
+/** A NIP that is tried out. */
+export type ProbedNip = typeof PROBED_NIPS[number];
+
+/**
+ * Why an ability was not shown.
+ * - the reasons of whatever is asked over an open socket
+ * - `ignored`: the answer is that to another question, as of who never heard of the extension
+ * - `wrong_answer`: an answer in form, and not true
+ * - `inconclusive`: an answer that proves nothing, of an empty relay for example
+ */
+export const CAPABILITY_REASONS = [
+  ...SOCKET_CHECK_REASONS,
+  "ignored",
+  "wrong_answer",
+  "inconclusive",
+] as const;
+/** Why an ability was not shown. */
+export type CapabilityReason = typeof CAPABILITY_REASONS[number];
+
 /** A part of a check that failed, and the evidence. */
 export interface CheckFailure<R extends string = string> {
   ok: false;
@@ -48,6 +85,8 @@ export interface CheckFailure<R extends string = string> {
   prefix?: string;
   /** The status of an HTTP answer, where there was one. */
   httpStatus?: number;
+  /** With what the WebSocket was closed under it (RFC 6455, section 7.4). */
+  closeCode?: number;
   /** Evidence for people, cut. */
   detail?: string;
   /** From the start of this part to its failure. */
@@ -80,8 +119,17 @@ export interface ReadSuccess {
 /** An own ephemeral event was accepted. */
 export interface WriteSuccess {
   ok: true;
-  /** To the OK; at least 1. */
+  /** To the OK; at least 1. Work that was done for it is not in it. */
   writeMs: number;
+  /** Bits of work (NIP-13) that the relay asked for, and got. */
+  powBits?: number;
+}
+
+/** A relay did what a NIP says. */
+export interface CapabilitySuccess {
+  ok: true;
+  /** From the question to the answer that showed it. */
+  elapsedMs: number;
 }
 
 /** A log-in (NIP-42) was accepted. */
@@ -100,6 +148,9 @@ export interface Nip11Success {
 export type OpenResult = OpenSuccess | CheckFailure;
 export type ReadResult = ReadSuccess | CheckFailure<SocketCheckReason>;
 export type WriteResult = WriteSuccess | CheckFailure<SocketCheckReason>;
+export type CapabilityResult = CapabilitySuccess | CheckFailure<CapabilityReason>;
+/** What was tried, and whether it worked. */
+export type Capabilities = Partial<Record<ProbedNip, CapabilityResult>>;
 export type LoginResult = LoginSuccess | CheckFailure<SocketCheckReason>;
 export type Nip11Result = Nip11Success | CheckFailure;
 
@@ -113,6 +164,8 @@ export interface AuthFacts {
   login?: LoginResult;
   /** The read again, after a log-in that was accepted. */
   read?: ReadResult;
+  /** The write again, where it was the write that asked for the log-in. */
+  write?: WriteResult;
 }
 
 /** The host's own certificate and the session, from the handshake that opened the socket. */
@@ -133,6 +186,19 @@ export interface TlsReport {
   validTo?: number;
   /** SHA-256, lower-case hex. */
   fingerprint?: string;
+  /** Lower-case hex. */
+  serialNumber?: string;
+  /** The certificates behind its own, as far as they were sent, each the issuer of the one before. */
+  chain?: IssuerReport[];
+}
+
+/** A certificate that vouches for another one. */
+export interface IssuerReport {
+  subject: string;
+  issuer: string;
+  /** Unix seconds. */
+  validTo: number;
+  fingerprint: string;
 }
 
 /** What the upgrade's answer says of the software in front. */
@@ -153,7 +219,14 @@ export interface Check {
   read?: ReadResult;
   auth?: AuthFacts;
   write?: WriteResult;
+  /** What it showed that it can; a NIP that was not tried is absent. */
+  capabilities?: Capabilities;
   nip11?: Nip11Result;
+  dns?: DnsFacts;
+  /** Of the address that was dialled. */
+  geo?: GeoFacts;
+  /** Of the address that was dialled. */
+  net?: NetworkFacts;
 }
 
 /**
@@ -168,4 +241,10 @@ export function isOnline(check: Pick<Check, "open">): boolean {
 export function readMsOf(check: Pick<Check, "read" | "auth">): number | undefined {
   if (check.read?.ok) return check.read.readMs;
   return check.auth?.read?.ok ? check.auth.read.readMs : undefined;
+}
+
+/** The time to the OK of a write, before or after a log-in; absent when there was none. */
+export function writeMsOf(check: Pick<Check, "write" | "auth">): number | undefined {
+  if (check.write?.ok) return check.write.writeMs;
+  return check.auth?.write?.ok ? check.auth.write.writeMs : undefined;
 }

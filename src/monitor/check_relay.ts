@@ -1,10 +1,11 @@
 // One check of one relay, from as few connections as possible: a WebSocket for everything that can
-// be asked over it, then one GET for NIP-11. In: a URL and what to check. Out: a Check.
-// A slot is held from the first packet to the last, so a host sees one connection of ours at a
-// time; waiting for it is in no latency. Writes no database and publishes nothing.
+// be asked over it, then one GET for NIP-11, then what others know of its host. In: a URL and what
+// to check. Out: a Check. A slot is held from the first packet to the last, so a host sees one
+// connection of ours at a time; waiting for it is in no latency. Writes no database and publishes
+// nothing.
 import { type Clock, type SignalOptions, systemClock, unixSeconds } from "../lib/clock.ts";
 import { backoffMs } from "../lib/retry.ts";
-import type { Check, CheckFailure, OpenResult } from "../model/check.ts";
+import type { Check, CheckName, OpenResult } from "../model/check.ts";
 import { networkOf, type RelayUrl } from "../model/relay_url.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { HostSlots } from "../net/host_slots.ts";
@@ -12,10 +13,10 @@ import { takeTurn } from "../net/turn.ts";
 import type { Signer } from "../nostr/signer.ts";
 import { openFailure } from "./checks/open.ts";
 import { CHECKS } from "./registry.ts";
-import type { CheckPart, CheckSession, CheckSettings } from "./session.ts";
+import type { CheckPart, CheckSession, CheckSettings, HostSources } from "./session.ts";
 
 /** What a check works with. */
-export interface CheckDeps {
+export interface CheckDeps extends HostSources {
   dialer: Dialer;
   slots: HostSlots;
   settings: CheckSettings;
@@ -27,12 +28,13 @@ export interface CheckDeps {
 
 /** Options of one check. */
 export interface CheckOptions extends SignalOptions {
-  /** False leaves out the write, which is due more seldom than the rest; true unless told. */
-  write?: boolean;
+  /** Parts that are left out this time, because they are due more seldom than the rest. */
+  skip?: ReadonlySet<CheckName>;
 }
 
-/** Failures that may pass within seconds; a refusal or a missing name won't. */
-const TRANSIENT: ReadonlySet<string> = new Set(["timeout", "reset", "dns_failed", "unreachable"]);
+const NONE: ReadonlySet<CheckName> = new Set();
+const ASKING = CHECKS.filter(({ needs }) => needs !== "aside");
+const ASIDE = CHECKS.filter(({ needs }) => needs === "aside");
 
 /**
  * Checks one relay. Everything a relay can do wrong is in the answer; rejects only with the
@@ -43,44 +45,63 @@ export async function checkRelay(
   deps: CheckDeps,
   options: CheckOptions = {},
 ): Promise<Check> {
-  const { dialer, slots, settings, signer, clock = systemClock, random = Math.random } = deps;
-  const { signal = new AbortController().signal } = options;
+  const { clock = systemClock, random = Math.random, slots } = deps;
+  const { signal = new AbortController().signal, skip = NONE } = options;
   signal.throwIfAborted();
   const network = networkOf(url);
-  const askedAt = unixSeconds(clock);
-  const turn = await takeTurn(url, { dialer, slots, signal });
-  if (!turn.ok) return { url, network, checkedAt: askedAt, open: openFailure(turn.failure) };
-  using held = turn.value;
-
   const found: Partial<Check> = { url, network, checkedAt: unixSeconds(clock) };
   const session: CheckSession = {
     url,
     network,
-    settings,
-    dialer,
-    signer,
+    settings: deps.settings,
+    dialer: deps.dialer,
+    signer: deps.signer,
+    dns: deps.dns,
+    geo: deps.geo,
     clock,
     random,
     signal,
-    resolution: held.resolution,
+    resolution: undefined,
     connection: undefined,
     found,
   };
-  try {
-    for (const part of CHECKS) {
-      if (part.name === "write" && options.write === false) continue;
-      if (part.needs === "apart") await hangUp(session);
-      if (isDue(part, session)) Object.assign(found, await runPart(part, session));
-    }
-  } finally {
-    await hangUp(session);
+  await askRelay(session, found, slots, skip);
+  for (const part of ASIDE) {
+    if (isDue(part, session, skip)) Object.assign(found, await runPart(part, session));
   }
   return finished(found);
 }
 
-function isDue(part: CheckPart, session: CheckSession): boolean {
+/** Everything that is asked of the relay itself, in its turn. */
+async function askRelay(
+  session: CheckSession,
+  found: Partial<Check>,
+  slots: HostSlots,
+  skip: ReadonlySet<CheckName>,
+): Promise<void> {
+  const { url, dialer, signal, clock } = session;
+  const turn = await takeTurn(url, { dialer, slots, signal });
+  if (!turn.ok) {
+    found.open = openFailure(turn.failure);
+    return;
+  }
+  using held = turn.value;
+  session.resolution = held.resolution;
+  found.checkedAt = unixSeconds(clock);
+  try {
+    for (const part of ASKING) {
+      if (part.needs === "apart") await hangUp(session);
+      if (isDue(part, session, skip)) Object.assign(found, await runPart(part, session));
+    }
+  } finally {
+    await hangUp(session);
+  }
+}
+
+function isDue(part: CheckPart, session: CheckSession, skip: ReadonlySet<CheckName>): boolean {
   const { settings, network, connection, found } = session;
-  if (part.needs !== "dial" && !settings.enabled[part.name]) return false;
+  if (part.needs === "dial") return true;
+  if (!settings.enabled[part.name] || skip.has(part.name)) return false;
   if (!part.appliesTo(network)) return false;
   if (part.needs === "socket") return connection !== undefined;
   // A host that does not even answer HTTP has no document either.
@@ -95,9 +116,10 @@ function answeredHttp(open: OpenResult | undefined): boolean {
 /** Runs a part, and again after a failure that may pass by itself. */
 async function runPart(part: CheckPart, session: CheckSession): Promise<Partial<Check>> {
   const { settings, clock, random, signal } = session;
+  const retries = settings.retries[part.name] ?? 0;
   for (let attempt = 0;; attempt++) {
     const result = await part.run(session);
-    if (attempt >= settings.retries || !isTransient(part, result)) return result;
+    if (attempt >= retries || !canRetry(part, result, session)) return result;
     const delayMs = backoffMs(attempt, {
       baseMs: settings.retryBaseMs,
       maxMs: settings.retryBaseMs * 8,
@@ -107,11 +129,10 @@ async function runPart(part: CheckPart, session: CheckSession): Promise<Partial<
   }
 }
 
-/** Only what has a connection of its own can be tried again; over a lost socket nothing can. */
-function isTransient(part: CheckPart, result: Partial<Check>): boolean {
-  if (part.needs === "socket") return false;
-  const failure = [result.open, result.nip11].find((one): one is CheckFailure => one?.ok === false);
-  return failure !== undefined && TRANSIENT.has(failure.reason);
+/** Over a lost socket nothing can be tried again: that would be another connection. */
+function canRetry(part: CheckPart, result: Partial<Check>, session: CheckSession): boolean {
+  if (part.needs === "socket" && session.connection?.isOpen !== true) return false;
+  return part.mayPass?.(result) === true;
 }
 
 async function hangUp(session: CheckSession): Promise<void> {

@@ -18,9 +18,10 @@ import { type CheckDeps, checkRelay } from "./check_relay.ts";
 import { checkRow } from "./check_row.ts";
 import type { ControlConfig, RecentlyAlive } from "./control_set.ts";
 import { type Finished, Judgement } from "./judgement.ts";
+import { type PartIntervals, skippedParts } from "./due.ts";
 import { type LadderConfig, type NextStanding, nextStanding } from "./ladder.ts";
 import type { Reporter } from "./reporter.ts";
-import { isWriteDue } from "./write_due.ts";
+import { onlyOpening } from "./settings.ts";
 
 /** What the monitor measures beside its counts. */
 export interface MonitorMetrics {
@@ -38,7 +39,7 @@ export interface LaneDeps extends CheckDeps {
   ladder: LadderConfig;
   control: ControlConfig;
   alive: RecentlyAlive;
-  writeIntervalMs: number;
+  intervals: PartIntervals;
   owner: string;
   clock: Clock;
   random: () => number;
@@ -127,8 +128,9 @@ class Lane {
     const finished: Finished[] = [];
     for (const claim of claims) {
       if (this.#stopped) break;
-      const write = isWriteDue(claim, unixSeconds(this.#deps.clock), this.#deps.writeIntervalMs);
-      const check = await checkRelay(claim.url, this.#deps, { signal, write });
+      const { clock, intervals } = this.#deps;
+      const skip = skippedParts(claim, unixSeconds(clock), intervals);
+      const check = await checkRelay(claim.url, this.#deps, { signal, skip });
       finished.push({ claim, check });
     }
     return finished;
@@ -197,24 +199,11 @@ class Lane {
 
   /** A witness's answer: the handshake alone. */
   async #opens(url: RelayUrl): Promise<boolean> {
-    const { settings } = this.#deps;
-    const check = await checkRelay(url, {
-      ...this.#deps,
-      settings: { ...settings, retries: 0, enabled: NOTHING_BUT_OPEN },
-    }, { signal: this.#signal });
+    const settings = onlyOpening(this.#deps.settings);
+    const check = await checkRelay(url, { ...this.#deps, settings }, { signal: this.#signal });
     return check.open.ok;
   }
 }
-
-const NOTHING_BUT_OPEN = {
-  open: true,
-  ssl: false,
-  http: false,
-  read: false,
-  auth: false,
-  write: false,
-  nip11: false,
-};
 
 function documentOf(relayId: number, { nip11, checkedAt }: Check): RelayDocument[] {
   if (nip11?.ok !== true) return [];

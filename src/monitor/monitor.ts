@@ -9,6 +9,8 @@ import { logger } from "../lib/log.ts";
 import { TaskGroup } from "../lib/task_group.ts";
 import { type Network, NETWORKS } from "../model/network.ts";
 import type { Dialer } from "../net/dialer.ts";
+import type { DnsInspector } from "../net/dns.ts";
+import type { Geo } from "../net/geo.ts";
 import type { HostSlots } from "../net/host_slots.ts";
 import type { Publisher } from "../nostr/publisher.ts";
 import type { Signer } from "../nostr/signer.ts";
@@ -18,7 +20,7 @@ import { RecentlyAlive } from "./control_set.ts";
 import { REMEMBERED } from "./judgement.ts";
 import { type MonitorMetrics, runLane } from "./lane.ts";
 import { Reporter } from "./reporter.ts";
-import { checkSettings, enabledNetworks } from "./settings.ts";
+import { checkSettings, enabledNetworks, withSources } from "./settings.ts";
 
 export type { MonitorMetrics } from "./lane.ts";
 
@@ -29,6 +31,10 @@ export interface MonitorDeps {
   /** Shared with the other stages: a host sees one connection of ours at a time. */
   slots: HostSlots;
   signer: Signer;
+  /** Asked for DNS facts, where given. */
+  dns?: DnsInspector | undefined;
+  /** Looks addresses up, where given; brought up to date at the start of each cycle. */
+  geo?: Geo | undefined;
   /** Over `monitor.publish.relays`; not used while publishing is off or names no relay. */
   publisher?: Publisher | undefined;
   config: AnnouncementSections;
@@ -61,7 +67,7 @@ async function cycle(
 ): Promise<void> {
   const { store, signer, config, clock = systemClock } = deps;
   const { monitor } = config;
-  const settings = checkSettings(config);
+  const settings = await withSources(checkSettings(config), deps);
   const publisher = monitor.publish.enabled && monitor.publish.relays.length > 0
     ? deps.publisher
     : undefined;
@@ -84,6 +90,13 @@ async function cycle(
   }
   // Apart from publishing: what fails there must not end a check.
   await using checking = new TaskGroup({ signal });
+  const { geo } = deps;
+  if (geo !== undefined) {
+    checking.spawn("geo", async (inner) => {
+      const refreshed = await geo.refresh({ signal: inner });
+      for (const { outcome } of refreshed) if (outcome !== "not_due") count(`geo_files_${outcome}`);
+    });
+  }
   const budget = { left: monitor.maxRelays };
   for (const network of enabledNetworks(config)) {
     checking.spawn(network, (inner) =>
@@ -95,7 +108,7 @@ async function cycle(
         ladder: monitor,
         control: monitor.control,
         alive: alive.get(network) ?? new RecentlyAlive(REMEMBERED),
-        writeIntervalMs: monitor.writeIntervalMs,
+        intervals: { writeMs: monitor.writeIntervalMs, capabilityMs: monitor.capabilityIntervalMs },
         owner,
         clock,
         random: deps.random ?? Math.random,

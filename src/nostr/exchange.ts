@@ -45,6 +45,8 @@ export interface ExchangeOptions {
   /** Longest silence while an answer is due, in milliseconds. */
   idleMs: number;
   signal?: AbortSignal | undefined;
+  /** In place of the connection's, for a question that a relay may well not understand. */
+  noticeGraceMs?: number | undefined;
 }
 
 /** What an exchange needs of its connection. */
@@ -78,6 +80,7 @@ export abstract class Exchange {
   readonly id: string;
   readonly #link: Link;
   readonly #idleMs: number;
+  readonly #noticeGraceMs: number;
   readonly #signal: AbortSignal | undefined;
   #end: SubscriptionEnd | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -89,6 +92,7 @@ export abstract class Exchange {
     this.id = id;
     this.#link = link;
     this.#idleMs = options.idleMs;
+    this.#noticeGraceMs = options.noticeGraceMs ?? link.noticeGraceMs;
     this.#signal = options.signal;
   }
 
@@ -119,7 +123,7 @@ export abstract class Exchange {
   /** A NOTICE while this exchange is open; relays name no subscription in it. */
   hearNotice(message: string): void {
     if (!this.waiting) return;
-    const graceMs = REFUSAL.test(message) ? this.#link.noticeGraceMs : Infinity;
+    const graceMs = REFUSAL.test(message) ? this.#noticeGraceMs : Infinity;
     this.#notice = { message: cut(message), dueMs: performance.now() + graceMs };
     this.#arm();
   }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { type Check, type CheckFailure, isOnline, readMsOf } from "../../src/model/check.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
 import { checkRelay } from "../../src/monitor/check_relay.ts";
-import { checkSettings } from "../../src/monitor/settings.ts";
+import { checkSettings, withRetries } from "../../src/monitor/settings.ts";
 import type { Resolver } from "../../src/net/dialer.ts";
 import { HostSlots } from "../../src/net/host_slots.ts";
 import { localSigner } from "../../src/nostr/signer.ts";
@@ -80,7 +80,10 @@ function check(url: RelayUrl, options: Options = {}): Promise<Check> {
       ...(resolve === undefined ? {} : { resolve }),
     }),
     slots: slots ?? new HostSlots(),
-    settings: { ...checkSettings(config, retries), retryBaseMs: 10 },
+    settings: {
+      ...withRetries({ ...checkSettings(config), retries: {} }, retries),
+      retryBaseMs: 10,
+    },
     signer: signed ? localSigner(author.secretKey) : undefined,
   }, signal === undefined ? {} : { signal });
 }

@@ -22,6 +22,21 @@ export function supportsCount(
   };
 }
 
+/** Searches (NIP-50): events that hold the word. Without this, a relay ignores `search`. */
+export function supportsSearch(): Behaviour {
+  return {
+    name: "supportsSearch",
+    nips: [50],
+    *answer(steps, req): Iterable<Step> {
+      const words = req.filters.map(({ search }) => String(search ?? "").toLowerCase());
+      for (const step of steps) {
+        const text = step.do === "event" ? JSON.stringify(step.event).toLowerCase() : "";
+        if (step.do !== "event" || words.some((word) => text.includes(word))) yield step;
+      }
+    },
+  };
+}
+
 /** Says at EOSE whether there is more (NIP-67): `["EOSE", id, ["finish"]]` or `["more"]`. */
 export function finishHint(): Behaviour {
   return {

@@ -14,6 +14,11 @@ const DEFAULTS = [
   "monitor.timeouts.read=700ms",
   "monitor.timeouts.write=700ms",
   "monitor.timeouts.nip11=2s",
+  "monitor.timeouts.auth=700ms",
+  "monitor.timeouts.capability=700ms",
+  "monitor.retries.nip11=0",
+  // Asked of test relays only where a test is about them: each costs a relay a question more.
+  ...["nip42", "nip45", "nip50", "nip77"].map((name) => `monitor.checks.${name}=false`),
   "validator.read_timeout=700ms",
   "finder.lists=[]",
 ];

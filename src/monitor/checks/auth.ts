@@ -8,8 +8,8 @@ import type {
   SocketCheckReason,
 } from "../../model/check.ts";
 import type { RelayConnection } from "../../nostr/relay_connection.ts";
-import { checkFailure, type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
-import { publishFailure } from "./write.ts";
+import { checkFailure, publishFailure } from "../failures.ts";
+import { type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
 import { measureRead } from "./read.ts";
 
 /** `auth`: challenge, requirement, log-in and what it opened. */
@@ -41,10 +41,12 @@ function authRequired(read: ReadResult | undefined): boolean | undefined {
   return read.prefix === "auth-required" ? true : undefined;
 }
 
-async function logIn(
+/** Logs in with the monitor's key. Rejects only when the session aborts. */
+export async function logIn(
   connection: RelayConnection,
-  { signer, signal, ...session }: CheckSession,
+  session: CheckSession,
 ): Promise<LoginResult> {
+  const { signer, signal } = session;
   if (signer === undefined) {
     return checkFailure<SocketCheckReason>({ reason: "no_signer", elapsedMs: 0 });
   }
@@ -55,7 +57,8 @@ async function logIn(
   signal.throwIfAborted();
   if (outcome.ok) return { ok: true, loginMs: wholeMs(outcome.elapsedMs) };
   if (outcome.reason === "no_challenge") {
-    return checkFailure<SocketCheckReason>({ reason: "no_challenge", elapsedMs: 0 });
+    const { elapsedMs } = outcome;
+    return checkFailure<SocketCheckReason>({ reason: "no_challenge", elapsedMs });
   }
-  return publishFailure(outcome);
+  return await publishFailure(outcome, connection);
 }

@@ -1,7 +1,8 @@
 // Fetches the relay's information document. What it says is a claim; that it is absent is no "no".
 import type { Check } from "../../model/check.ts";
 import { fetchNip11 } from "../../nostr/nip11.ts";
-import { checkFailure, type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
+import { checkFailure, isTransient } from "../failures.ts";
+import { type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
 
 /** `nip11`: a GET of the relay's own URL, after the socket was closed. */
 export const nip11Check: CheckPart = {
@@ -9,6 +10,7 @@ export const nip11Check: CheckPart = {
   needs: "apart",
   appliesTo: () => true,
   run,
+  mayPass: ({ nip11 }) => isTransient(nip11),
 };
 
 async function run(session: CheckSession): Promise<Partial<Check>> {

@@ -3,7 +3,8 @@
 import type { Check, CheckFailure, OpenSuccess } from "../../model/check.ts";
 import type { DialFacts, DialFailure } from "../../net/dialer.ts";
 import { connectRelay } from "../../nostr/relay_connection.ts";
-import { checkFailure, type CheckPart, type CheckSession, wholeMs } from "../session.ts";
+import { checkFailure, isTransient } from "../failures.ts";
+import { type CheckPart, type CheckSession, wholeMs } from "../session.ts";
 
 /** `open`: the dial, from resolution to upgrade. */
 export const openCheck: CheckPart = {
@@ -11,6 +12,7 @@ export const openCheck: CheckPart = {
   needs: "dial",
   appliesTo: () => true,
   run,
+  mayPass: ({ open }) => isTransient(open),
 };
 
 async function run(session: CheckSession): Promise<Partial<Check>> {

@@ -1,22 +1,15 @@
 // Asks for an event that can't exist. Any answer is one: EOSE or an event is a success, CLOSED a
 // refusal with its reason; only silence is silence. An empty relay reads as well as a full one.
-import type { Check, ReadResult, SocketCheckReason } from "../../model/check.ts";
+import type { Check, ReadResult } from "../../model/check.ts";
 import type { Filter } from "../../model/filter.ts";
-import type { MachinePrefix } from "../../nostr/machine_prefix.ts";
-import type { RelayConnection, SubscriptionEnd } from "../../nostr/relay_connection.ts";
-import { checkFailure, type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
+import type { RelayConnection } from "../../nostr/relay_connection.ts";
+import { endFailure } from "../failures.ts";
+import { type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
 
 /** No event has this id: SHA-256 would have to give it. */
-const NEVER: Filter = { ids: ["0".repeat(63) + "1"], limit: 1 };
+export const NEVER: Filter = { ids: ["0".repeat(63) + "1"] };
 /** A relay that sends what was not asked for is alive; more than this need not be heard. */
 const MAX_EVENTS = 3;
-
-/** Refusals that ask for something, rather than refuse us. */
-const WALLS: ReadonlySet<MachinePrefix> = new Set([
-  "auth-required",
-  "restricted",
-  "payment-required",
-]);
 
 /** `read`: a REQ to its first answer. */
 export const readCheck: CheckPart = {
@@ -24,6 +17,7 @@ export const readCheck: CheckPart = {
   needs: "socket",
   appliesTo: () => true,
   run,
+  mayPass: ({ read }) => read?.ok === false && read.reason === "silent",
 };
 
 async function run(session: CheckSession): Promise<Partial<Check>> {
@@ -36,38 +30,14 @@ export async function measureRead(
   connection: RelayConnection,
   session: CheckSession,
 ): Promise<ReadResult> {
-  const { clock, signal } = session;
-  const startedAt = clock.monotonicMs();
-  const page = await connection.request(NEVER, {
+  const { signal } = session;
+  const page = await connection.request({ ...NEVER, limit: 1 }, {
     idleMs: timeoutOf(session, "read"),
     maxEvents: MAX_EVENTS,
     signal,
   });
   signal.throwIfAborted();
-  const elapsedMs = clock.monotonicMs() - startedAt;
-  if (page.eose || page.events.length > 0) {
-    return { ok: true, readMs: wholeMs(page.firstMs ?? elapsedMs), eose: page.eose };
-  }
-  const { prefix, message } = page.end;
-  return checkFailure({ reason: readReason(page.end), prefix, detail: message, elapsedMs });
-}
-
-function readReason(end: SubscriptionEnd): SocketCheckReason {
-  switch (end.reason) {
-    case "closed":
-      return isWall(end.prefix) ? "walled" : "refused";
-    case "notice":
-      return isWall(end.prefix) ? "walled" : "notice";
-    case "disconnected":
-      return "disconnected";
-    case "protocol_error":
-      return "protocol_error";
-    default:
-      return "silent";
-  }
-}
-
-/** True when a refusal names what would open the door. */
-export function isWall(prefix: MachinePrefix | undefined): boolean {
-  return prefix !== undefined && WALLS.has(prefix);
+  const { eose, events, firstMs, elapsedMs, end } = page;
+  if (!eose && events.length === 0) return endFailure(end, elapsedMs);
+  return { ok: true, readMs: wholeMs(firstMs ?? elapsedMs), eose };
 }

@@ -30,6 +30,13 @@ function tlsReport(facts: TlsFacts): TlsReport {
       validFrom: own.validFrom,
       validTo: own.validTo,
       fingerprint: own.fingerprint256,
+      serialNumber: own.serialNumber,
+      chain: facts.chain.slice(1).map(({ subject, issuer, validTo, fingerprint256 }) => ({
+        subject,
+        issuer,
+        validTo,
+        fingerprint: fingerprint256,
+      })),
     }),
   };
 }

@@ -1,10 +1,15 @@
 // Sends an ephemeral event of our own, signed and soon expired (NIP-40), and times its OK. It is
-// never read back, as no relay may keep it, and nobody else's note is ever sent again.
-import type { Check, CheckFailure, SocketCheckReason } from "../../model/check.ts";
+// never read back, as no relay may keep it, and nobody else's note is ever sent again. What the
+// refusal asks for is given once: a log-in (NIP-42), and work (NIP-13) up to a bound.
 import { unixSeconds } from "../../lib/clock.ts";
-import type { PublishOutcome } from "../../nostr/relay_connection.ts";
-import { checkFailure, type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
-import { isWall } from "./read.ts";
+import type { AuthFacts, Check, CheckFailure, WriteResult } from "../../model/check.ts";
+import type { NostrEvent } from "../../model/event.ts";
+import { demandedDifficulty, mine } from "../../nostr/nip13.ts";
+import type { PublishOutcome, RelayConnection } from "../../nostr/relay_connection.ts";
+import type { EventTemplate, Signer } from "../../nostr/signer.ts";
+import { publishFailure } from "../failures.ts";
+import { type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
+import { logIn } from "./auth.ts";
 
 /** Ephemeral, and in nobody's registry of kinds. */
 const PROBE_KIND = 20_166;
@@ -17,13 +22,46 @@ export const writeCheck: CheckPart = {
   needs: "socket",
   appliesTo: () => true,
   run,
+  mayPass: ({ write }) => write?.ok === false && write.reason === "silent",
 };
 
 async function run(session: CheckSession): Promise<Partial<Check>> {
-  const { connection, signer, signal, clock } = session;
+  const { connection, signer, found } = session;
   if (connection === undefined || signer === undefined) return {};
+  const write = await measureWrite(connection, signer, session);
+  if (write.ok || !mayLogIn(write, session)) return { write };
+  const challenged = connection.challenge !== undefined;
+  const auth: AuthFacts = { ...(found.auth ?? {}), challenged, required: true };
+  auth.login = await logIn(connection, session);
+  if (auth.login.ok) auth.write = await measureWrite(connection, signer, session);
+  return { write, auth };
+}
+
+/** A log-in is tried once, by the read's wall or by this one. */
+function mayLogIn(write: CheckFailure, { settings, found }: CheckSession): boolean {
+  return write.prefix === "auth-required" && settings.enabled.auth &&
+    found.auth?.login === undefined;
+}
+
+/** One write; a second one with the work that the first was refused for. */
+async function measureWrite(
+  connection: RelayConnection,
+  signer: Signer,
+  session: CheckSession,
+): Promise<WriteResult> {
+  const probe = probeOf(session);
+  const outcome = await send(connection, await signer.sign(probe), session);
+  if (outcome.ok) return { ok: true, writeMs: wholeMs(outcome.elapsedMs) };
+  const worked = await work(probe, signer, outcome, session);
+  if (worked === undefined) return await publishFailure(outcome, connection);
+  const second = await send(connection, worked.event, session);
+  if (!second.ok) return await publishFailure(second, connection);
+  return { ok: true, writeMs: wholeMs(second.elapsedMs), powBits: worked.bits };
+}
+
+function probeOf({ clock }: CheckSession): EventTemplate {
   const now = unixSeconds(clock);
-  const probe = await signer.sign({
+  return {
     kind: PROBE_KIND,
     created_at: now,
     tags: [
@@ -31,31 +69,33 @@ async function run(session: CheckSession): Promise<Partial<Check>> {
       ["alt", "Write check by a NIP-66 relay monitor; ephemeral"],
     ],
     content: "",
-  });
-  const outcome = await connection.publish(probe, {
+  };
+}
+
+async function send(
+  connection: RelayConnection,
+  event: NostrEvent,
+  session: CheckSession,
+): Promise<PublishOutcome> {
+  const { signal } = session;
+  const outcome = await connection.publish(event, {
     timeoutMs: timeoutOf(session, "write"),
     signal,
   });
   signal.throwIfAborted();
-  if (outcome.ok) return { write: { ok: true, writeMs: wholeMs(outcome.elapsedMs) } };
-  return { write: publishFailure(outcome) };
+  return outcome;
 }
 
-/** A refused or unanswered event as the check keeps it; also the end of a failed log-in. */
-export function publishFailure(
-  outcome: Exclude<PublishOutcome, { ok: true }>,
-): CheckFailure<SocketCheckReason> {
-  const { prefix, message, elapsedMs } = outcome;
-  return checkFailure({ reason: reasonOf(outcome), prefix, detail: message, elapsedMs });
-}
-
-function reasonOf(outcome: Exclude<PublishOutcome, { ok: true }>): SocketCheckReason {
-  switch (outcome.reason) {
-    case "rejected":
-      return isWall(outcome.prefix) ? "walled" : "refused";
-    case "disconnected":
-      return "disconnected";
-    default:
-      return "silent";
-  }
+/** The probe with the work that a refusal asks for; undefined where that is none, or too much. */
+async function work(
+  probe: EventTemplate,
+  signer: Signer,
+  { prefix, message = "" }: Exclude<PublishOutcome, { ok: true }>,
+  session: CheckSession,
+): Promise<{ event: NostrEvent; bits: number } | undefined> {
+  const bits = prefix === "pow" ? demandedDifficulty(message) : undefined;
+  if (bits === undefined || bits > session.settings.maxPowBits) return undefined;
+  const timeoutMs = timeoutOf(session, "write");
+  const mined = await mine(probe, signer.pubkey, bits, { timeoutMs, signal: session.signal });
+  return mined === undefined ? undefined : { event: await signer.sign(mined), bits };
 }
