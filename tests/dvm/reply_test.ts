@@ -32,7 +32,7 @@ function awkwardEvents(count: number): NostrEvent[] {
       created_at: 1_700_000_000 + i,
       kind: 1,
       tags: [],
-      content: ['"', "\\", "\0", "🤙", "é", "a"][Math.floor(i / 7)]?.repeat(200 + 7 * i) ?? "",
+      content: (i < 25 ? '"' : ["\\", "\0", "🤙", "é", "a"][i % 5] ?? "").repeat(200 + 20 * i),
     }));
 }
 
