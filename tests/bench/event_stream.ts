@@ -9,8 +9,13 @@ const SHAPES = 3000;
 const AUTHORS = 2000;
 /** Later events point at the last so many ids. */
 const RECENT = 4096;
-const SINCE = 1_700_000_000;
-const SECONDS = 10_000_000;
+/** Relays that are read at the same time, each from its newest event backwards, some way apart. */
+const WALKS = 4;
+const NEWEST = 1_710_000_000;
+/** Between two events of a walk, and how far out of order they come: seconds. */
+const STEP = 10;
+const DISORDER = 600;
+const APART = 86_400;
 
 /** An endless supply of events. */
 export class EventStream {
@@ -33,7 +38,9 @@ export class EventStream {
       return tag[0] === "e" && other !== undefined ? ["e", other, ...tag.slice(2)] : tag;
     });
     this.#recent[this.#made++ % RECENT] = id;
-    const created_at = SINCE + Math.floor(Math.random() * SECONDS);
+    const walk = this.#made % WALKS;
+    const created_at = NEWEST - walk * APART - Math.floor(this.#made / WALKS) * STEP -
+      Math.floor(Math.random() * DISORDER);
     return { ...shape, id, created_at, tags, sig: digits.slice(64) };
   }
 }
