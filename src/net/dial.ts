@@ -91,6 +91,8 @@ export interface DialOptions {
 
 /** Options of a GET; all bounds are on the whole, redirects included, but for the body's. */
 export interface HttpGetOptions {
+  /** Addresses of the host from an earlier `resolve`; hosts that it redirects to are resolved. */
+  resolution?: Resolution;
   headers?: Readonly<Record<string, string>>;
   /** Counted after inflation. */
   maxBodyBytes: number;

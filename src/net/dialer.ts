@@ -138,7 +138,7 @@ class SocketDialer implements Dialer {
         if (redirects > options.maxRedirects) {
           return fail(trouble("http", "too_many_redirects", `more than ${options.maxRedirects}`));
         }
-        const opened = await this.#open(hop.target, limit);
+        const opened = await this.#open(hop.target, limit, options.resolution);
         if (!opened.ok) return opened;
         const { socket, facts } = opened.value;
         if (options.trustedTls && first?.target.secure && facts.tls?.authorized !== true) {

@@ -10,7 +10,7 @@ import type { Socket } from "node:net";
 import { pipeline, type Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { fail, ok, type Result } from "../lib/result.ts";
-import { hostPortOf, networkOf, parseRelayUrl } from "../model/relay_url.ts";
+import { parseRelayHost } from "../model/relay_url.ts";
 import type { DialTarget } from "./dial.ts";
 import { codeOf, reasonOf, type Trouble, trouble } from "./failure.ts";
 import { boundedHeaders, MAX_HEAD_BYTES } from "./upgrade.ts";
@@ -52,12 +52,12 @@ export function readHttpUrl(
   if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) return undefined;
   if (url.username !== "" || url.password !== "") return undefined;
   // The host alone decides; the path of a list may hold what no relay URL may.
-  const relay = parseRelayUrl(url.origin);
-  if (!relay.ok) return undefined;
+  const found = parseRelayHost(url.hostname);
+  if (!found.ok || url.port === "0") return undefined;
+  const { host, network } = found.value;
   const secure = url.protocol === "https:";
-  const { host } = hostPortOf(relay.value);
   const port = Number(url.port || (secure ? 443 : 80));
-  return { url, target: { host, port, secure, network: networkOf(relay.value) } };
+  return { url, target: { host, port, secure, network } };
 }
 
 /** Headers with their names in lower case, as the later ones of one name are to win. */

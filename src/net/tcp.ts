@@ -85,6 +85,7 @@ export async function connectTcp(
 
 /** IPv6 and IPv4 in turn, the resolver's first choice first. */
 function interleaveFamilies(addresses: readonly string[]): string[] {
+  if (addresses.length < 2) return [...addresses];
   const first = addresses.filter((ip) => isIPv6(ip) === isIPv6(addresses[0] ?? ""));
   const second = addresses.filter((ip) => !first.includes(ip));
   return [...new Set(first.flatMap((ip, index) => [ip, second[index]]).concat(second))]

@@ -7,7 +7,7 @@ import { fail, ok, type Result } from "../lib/result.ts";
 import { cut } from "../lib/text.ts";
 import { isHex } from "../model/hex.ts";
 import { type RelayUrl, toHttpUrl } from "../model/relay_url.ts";
-import type { Dialer } from "../net/dialer.ts";
+import type { Dialer, Resolution } from "../net/dialer.ts";
 import type { DialPhase, DialReason } from "../net/failure.ts";
 import { isDeeperThan, isObject } from "./json.ts";
 
@@ -23,6 +23,8 @@ export interface FetchNip11Options extends SignalOptions {
   maxBytes?: number;
   /** Default 3. */
   maxRedirects?: number;
+  /** An earlier resolution of the host, which is then not repeated. */
+  resolution?: Resolution | undefined;
 }
 
 /** A document and where it came from. */
@@ -58,13 +60,14 @@ export async function fetchNip11(
   url: RelayUrl,
   options: FetchNip11Options,
 ): Promise<Result<Nip11Answer, Nip11Failure>> {
-  const { dialer, timeoutMs, signal } = options;
+  const { dialer, timeoutMs, resolution, signal } = options;
   const startedAt = performance.now();
   const got = await dialer.httpGet(toHttpUrl(url), {
     headers: { accept: "application/nostr+json" },
     maxBodyBytes: options.maxBytes ?? MAX_NIP11_BYTES,
     maxRedirects: options.maxRedirects ?? 3,
     timeoutMs,
+    ...(resolution === undefined ? {} : { resolution }),
     ...(signal === undefined ? {} : { signal }),
   });
   const elapsedMs = Math.round(performance.now() - startedAt);

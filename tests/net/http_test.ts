@@ -68,6 +68,27 @@ Deno.test("a GET gives status, headers, bytes, and where they came from, over ht
   }
 });
 
+Deno.test("a host that was resolved before is not resolved again, one it redirects to is", async () => {
+  await using there = await startHostileRelay();
+  await using here = await startHostileRelay({
+    behaviours: [nip11RedirectsTo(`http://there.example.com:${there.port}/`)],
+  });
+  const asked: string[] = [];
+  const dialer = testDialer({
+    resolve: (host) => {
+      asked.push(host);
+      return Promise.resolve(["127.0.0.1"]);
+    },
+  });
+  const result = await dialer.httpGet(`http://here.example.com:${here.port}/`, {
+    ...OPTIONS,
+    resolution: { host: "here.example.com", addresses: ["127.0.0.1"] },
+  });
+  assert.ok(result.ok);
+  assert.equal(result.value.status, 200);
+  assert.deepEqual(asked, ["there.example.com"]);
+});
+
 Deno.test("any status is an answer", async () => {
   await using relay = await startHostileRelay({ behaviours: [nip11Status(404)] });
   const result = await testDialer().httpGet(relay.url.replace("ws", "http"), OPTIONS);
