@@ -14,6 +14,7 @@ import { CATALOGUE } from "../queries/catalogue.ts";
 import { paramInfo } from "../queries/params.ts";
 import { PAGING_PARAMS, type Query } from "../queries/query.ts";
 import type { Store } from "../store/connect.ts";
+import { StoreClosed } from "../store/errors.ts";
 
 /** Who answers. */
 export interface ApiIdentity {
@@ -171,11 +172,21 @@ async function settled(
 function readiness(deps: ApiDeps, clock: Clock): (signal: AbortSignal) => Promise<string[]> {
   let ping: Promise<boolean> | undefined;
   return async () => {
-    ping ??= deps.store.ping({ timeoutMs: PING_TIMEOUT_MS }).finally(() => ping = undefined);
+    ping ??= databaseAnswers(deps.store).finally(() => ping = undefined);
     const databaseUp = await ping;
     const state = { databaseUp, stages: deps.stages(), nowSeconds: unixSeconds(clock) };
     return unreadyReasons(state, deps.config);
   };
+}
+
+async function databaseAnswers(store: Store): Promise<boolean> {
+  try {
+    return await store.ping({ timeoutMs: PING_TIMEOUT_MS });
+  } catch (error) {
+    // The process is on its way out, and says so for as long as it can.
+    if (error instanceof StoreClosed) return false;
+    throw error;
+  }
 }
 
 /** Refuses what is too large before anything reads it. */
