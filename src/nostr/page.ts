@@ -21,6 +21,11 @@ export interface PageOptions extends ExchangeOptions {
   maxEvents?: number;
   /** Bytes of frames taken; default 64 MiB. */
   maxBytes?: number;
+  /**
+   * No CLOSE after EOSE, where the connection ends soon and closes all subscriptions with it: one
+   * packet less for both sides.
+   */
+  leaveOpen?: boolean;
 }
 
 /** What a page gave. */
@@ -46,6 +51,7 @@ export class PageExchange extends Exchange {
   readonly #filter: Filter;
   readonly #maxEvents: number;
   readonly #maxBytes: number;
+  readonly #leaveOpen: boolean;
   readonly #events: unknown[] = [];
   #startedAtMs = 0;
   #firstMs: number | undefined;
@@ -59,6 +65,7 @@ export class PageExchange extends Exchange {
     this.#filter = filter;
     this.#maxEvents = options.maxEvents ?? filter.limit ?? DEFAULT_MAX_EVENTS;
     this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
+    this.#leaveOpen = options.leaveOpen ?? false;
   }
 
   /** Sends the REQ. */
@@ -80,11 +87,11 @@ export class PageExchange extends Exchange {
         this.#bytes += bytes;
         break;
       case "eose":
-        // The CLOSE is ours to send, but nothing is on its way any more.
+        // The CLOSE is ours to send, but nothing is on its way any more, unless it stays open.
         this.finish(
           message.hint === undefined ? { reason: "eose" } : { reason: "eose", hint: message.hint },
           false,
-          true,
+          !this.#leaveOpen,
         );
         break;
       case "closed":
@@ -95,7 +102,8 @@ export class PageExchange extends Exchange {
     }
   }
 
-  protected override farewell(): ClientMessage {
+  protected override farewell(): ClientMessage | undefined {
+    if (this.#leaveOpen && this.end?.reason === "eose") return undefined;
     return { type: "close", subscriptionId: this.id };
   }
 

@@ -47,7 +47,10 @@ export interface ConnectRelayOptions {
    * Enough for one that complains and goes on, and much less than the idle time. Default 2 s.
    */
   noticeGraceMs?: number | undefined;
-  /** How long a close may take before the socket is destroyed. Default 1 s. */
+  /**
+   * How long a close may take before the socket is destroyed. Default 1 s. At 0 the relay gets its
+   * close frame and the answer is not awaited, which halves the cost of a short connection.
+   */
   closeTimeoutMs?: number | undefined;
 }
 

@@ -1,6 +1,7 @@
 // The socket of one relay connection: frames in, parsed and counted; messages out; the keep-alive;
 // and an end that comes exactly once and in bounded time. Knows nothing of what the messages answer:
 // relay_connection.ts routes them.
+import { setImmediate } from "node:timers";
 // @ts-types="@types/ws"
 import type { RawData, WebSocket } from "ws";
 import { cut, errorText } from "../lib/text.ts";
@@ -92,6 +93,7 @@ export class RelaySocket {
   async close(): Promise<void> {
     this.#finish({ reason: "aborted" });
     if (this.#ws.readyState === this.#ws.CLOSED) return;
+    if (this.#options.closeTimeoutMs === 0) return await this.#leave();
     // Even when our consumers had stopped it: the relay's close frame must be read.
     this.resume();
     this.#ws.close(1000);
@@ -99,6 +101,20 @@ export class RelaySocket {
     const timer = setTimeout(() => this.#ws.terminate(), this.#options.closeTimeoutMs);
     await this.closed;
     clearTimeout(timer);
+  }
+
+  /**
+   * Says goodbye and goes (RFC 6455, section 7.1.1 lets a client). Of our CPU for open, REQ, EOSE
+   * and close over loopback 0.13 ms, against 0.23 with the relay's close frame and FIN awaited.
+   */
+  async #leave(): Promise<void> {
+    this.#ws.close(1000);
+    // The frame leaves in the first turn or two. To a relay that reads nothing it is not owed.
+    for (let turn = 0; turn === 0 || (turn < 10 && this.#ws.bufferedAmount > 0); turn++) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#ws.terminate();
+    await this.closed;
   }
 
   #onFrame(data: RawData, isBinary: boolean): void {

@@ -81,6 +81,22 @@ Deno.test("a page brings the stored events, ends at EOSE and is closed at the re
   assert.equal(relay.seen.closes[0]?.subscriptionId, relay.seen.reqs[0]?.subscriptionId);
 });
 
+Deno.test("a page that may stay open sends no CLOSE, and its id is not used again", async () => {
+  await using relay = await startHostileRelay({ events });
+  await using connection = await connected(relay.url);
+  for (let i = 0; i < 5; i++) {
+    const page = await connection.request({ limit: 1 }, { idleMs: LONG_MS, leaveOpen: true });
+    assert.ok(page.eose);
+  }
+  await connection.request({ limit: 1 }, { idleMs: LONG_MS });
+  await relay.seen.until((seen) => seen.closes.length === 1);
+  assert.deepEqual(relay.seen.frames.map((frame) => frame.slice(0, 5)), [
+    ...Array(6).fill('["REQ'),
+    '["CLO',
+  ]);
+  assert.equal(new Set(relay.seen.reqs.map(({ subscriptionId }) => subscriptionId)).size, 6);
+});
+
 Deno.test("pages take turns under few ids, none of them twice in a row", async () => {
   await using relay = await startHostileRelay({ events });
   await using connection = await connected(relay.url);
