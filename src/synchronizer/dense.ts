@@ -7,12 +7,15 @@ import type { NostrEvent } from "../model/event.ts";
 import type { Filter } from "../model/filter.ts";
 import type { Evidence } from "./evidence.ts";
 import type { PageAnswer } from "./page.ts";
+import type { OpenReason } from "./reasons.ts";
 
 /** How far a split came. */
 export interface SecondSplit {
   complete: boolean;
   /** Events that the relay counts and we don't have, where it counts. */
   missing?: number;
+  /** Why the relay gave no more answers; then the rest of the second was not asked for. */
+  stop?: OpenReason;
 }
 
 /** What a split works with. */
@@ -74,6 +77,7 @@ export async function splitSecond(
     separated = await split.byKinds();
     if (separated || (counted !== undefined && split.held.size >= counted)) break;
   }
+  if (split.stop !== undefined) return { complete: false, stop: split.stop };
   if (counted === undefined) return { complete: separated };
   const missing = Math.max(0, counted - split.held.size);
   return missing === 0 ? { complete: true } : { complete: separated, missing };
@@ -82,6 +86,8 @@ export async function splitSecond(
 class Split {
   /** Ids that the relay has shown in this second. */
   readonly held: Set<string>;
+  /** The relay gives no more answers. */
+  stop: OpenReason | undefined;
   readonly #second: number;
   readonly #deps: SplitDeps;
 
@@ -95,10 +101,11 @@ class Split {
   async ask(part: Pick<Filter, "kinds" | "authors">): Promise<boolean> {
     const deps = this.#deps;
     const second = this.#second;
-    if (!deps.mayAsk()) return false;
+    if (this.stop !== undefined || !deps.mayAsk()) return false;
     const page = await deps.fetch({ ...deps.filter, ...part, since: second, until: second });
     const { accepted } = await deps.take(page);
     for (const event of accepted) if (event.created_at === second) this.held.add(event.id);
+    if (page.end === "stopped") this.stop = page.stop ?? "protocol_error";
     return page.end === "eose" && !page.late &&
       deps.evidence.isWhole(page.size, page.limit);
   }

@@ -29,8 +29,8 @@ export interface LedgerOptions {
 export class Ledger {
   readonly #options: LedgerOptions;
   #intervals: readonly CoverageInterval[];
-  /** Gaps that were found now, however short the time to their next trial. */
-  readonly #found = new Set<number>();
+  /** Dense seconds that this turn has found, split or not: nothing closes over them. */
+  readonly #dense = new Set<number>();
 
   /** `stored`: what the store has, sorted and disjoint. */
   constructor(stored: readonly CoverageInterval[], options: LedgerOptions) {
@@ -57,11 +57,11 @@ export class Ledger {
     );
   }
 
-  /** Whether the relay has shown events of this second: a walk has come down to it, or it is a gap. */
+  /** Whether the relay has shown events of this second: a walk has come down to it, or it is dense. */
   hasEventsAt(second: number): boolean {
     return this.#intervals.some((held) =>
       (isPaged(held) && held.since === second + 1) ||
-      (held.state === "gap" && held.since <= second && held.until >= second)
+      ((held.state === "gap" || isDense(held)) && held.since <= second && held.until >= second)
     );
   }
 
@@ -80,9 +80,16 @@ export class Ledger {
     }
   }
 
-  /** A second that could not be split. */
-  gap(second: number, reason: GapReason, missing: number | undefined): void {
-    this.#found.add(second);
+  /** A second with more events than a page, until it is split: open, and no walk closes over it. */
+  dense(second: number): void {
+    this.#dense.add(second);
+    this.#dropGap(second);
+    this.#insert({ since: second, until: second, state: "open", reason: "dense_second" });
+  }
+
+  /** A dense second that could not be split. */
+  gap(second: number, missing: number | undefined): void {
+    const reason: GapReason = "dense_second";
     this.#insert({
       since: second,
       until: second,
@@ -92,24 +99,37 @@ export class Ledger {
     });
   }
 
+  /** A dense second of which everything was had: as good as the ground around it. */
+  fill(second: number, proof: CoverageProof | undefined): void {
+    this.#dense.delete(second);
+    const window = { since: second, until: second };
+    if (proof === undefined) this.paged(window);
+    else this.#insert({ ...window, state: "closed", proof });
+  }
+
   /**
    * Closes the ground of a walk that ended by this proof, and the paged ground that continues it
-   * upwards, left by earlier walks. Gaps stay gaps.
+   * upwards, left by earlier walks. Dense seconds and gaps stay what they are.
    */
   close(window: CoverageWindow, proof: CoverageProof): void {
     let { until } = window;
     for (const held of this.#intervals) {
       if (held.until <= until) continue;
-      if (held.since > until + 1 || !(isPaged(held) || this.#freshGap(held))) break;
+      if (held.since > until + 1 || !(isPaged(held) || this.#isKept(held))) break;
       until = held.until;
     }
+    const kept = this.#intervals.filter((held) =>
+      this.#freshGap(held) || (isDense(held) && held.since > window.until)
+    );
+    const seconds = [...this.#dense].map((second) => ({ since: second, until: second }));
+    const obstacles = [...kept, ...seconds].sort((a, b) => a.since - b.since);
     let { since } = window;
-    for (const held of this.#intervals.filter((each) => this.#freshGap(each))) {
-      if (held.until < since || held.since > until) continue;
-      if (since < held.since) {
-        this.#insert({ since, until: held.since - 1, state: "closed", proof });
+    for (const obstacle of obstacles) {
+      if (obstacle.until < since || obstacle.since > until) continue;
+      if (since < obstacle.since) {
+        this.#insert({ since, until: obstacle.since - 1, state: "closed", proof });
       }
-      since = held.until + 1;
+      since = obstacle.until + 1;
     }
     if (since <= until) this.#insert({ since, until, state: "closed", proof });
   }
@@ -122,14 +142,10 @@ export class Ledger {
       .reduce<CoverageInterval[]>((list, held) => coverageInsert(list, held), []);
   }
 
-  /** A gap of which everything was had after all: as good as the ground around it. */
-  fill(second: number, proof: CoverageProof | undefined): void {
+  #dropGap(second: number): void {
     this.#intervals = this.#intervals.filter((held) =>
       held.state !== "gap" || held.since !== second || held.until !== second
     );
-    const window = { since: second, until: second };
-    if (proof === undefined) this.paged(window);
-    else this.#insert({ ...window, state: "closed", proof });
   }
 
   #insert(interval: Omit<CoverageInterval, "at">): void {
@@ -143,10 +159,18 @@ export class Ledger {
   #freshGap(held: CoverageInterval): boolean {
     const { now, gapRetrySeconds } = this.#options;
     return held.state === "gap" &&
-      (this.#found.has(held.since) || held.at > now - gapRetrySeconds);
+      (this.#dense.has(held.since) || held.at > now - gapRetrySeconds);
+  }
+
+  #isKept(held: CoverageInterval): boolean {
+    return this.#freshGap(held) || isDense(held);
   }
 }
 
 function isPaged(held: CoverageInterval): boolean {
   return held.state === "open" && held.reason === "paged";
+}
+
+function isDense(held: CoverageInterval): boolean {
+  return held.state === "open" && held.reason === "dense_second";
 }

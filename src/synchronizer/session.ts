@@ -8,16 +8,14 @@ import { backoffMs } from "../lib/retry.ts";
 import type { Filter } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Dialer, DialFailure, Resolution } from "../net/dialer.ts";
-import type { MachinePrefix } from "../nostr/machine_prefix.ts";
 import {
   connectRelay,
   type RelayConnection,
   type RequestedPage,
-  type SubscriptionEnd,
 } from "../nostr/relay_connection.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { PageAnswer } from "./page.ts";
-import type { OpenReason } from "./reasons.ts";
+import { stopReason } from "./stop_reason.ts";
 
 /** Bounds of a session; each is a setting. */
 export interface SessionLimits {
@@ -308,40 +306,4 @@ class LadderSession implements RelaySession {
     }
     return false;
   }
-}
-
-function stopReason(end: SubscriptionEnd): OpenReason {
-  switch (end.reason) {
-    case "closed":
-      return closedReason(end.prefix);
-    case "notice":
-      return isRateLimit(end.message) ? "rate_limited" : "notice";
-    case "idle":
-      return "idle";
-    case "disconnected":
-      return "disconnected";
-    default:
-      return "protocol_error";
-  }
-}
-
-function closedReason(prefix: MachinePrefix | undefined): OpenReason {
-  switch (prefix) {
-    case "auth-required":
-      return "auth_required";
-    case "rate-limited":
-      return "rate_limited";
-    case "restricted":
-    case "blocked":
-    case "payment-required":
-    case "mute":
-      return "restricted";
-    default:
-      return "closed";
-  }
-}
-
-/** NOTICEs have no prefixes, but this is how relays word it. */
-function isRateLimit(message: string | undefined): boolean {
-  return /rate.?limit|slow down|too fast|too many req/i.test(message ?? "");
 }

@@ -2,10 +2,10 @@
 // what was proven is written down. In: a relay, a filter, a window. Out: a report, and rows in the
 // store. Used by the stage for its turns and by the command `sync`; knows neither.
 import type { Ingest, PageResult } from "../ingest/ingest.ts";
-import { addDrops, type DropCounts } from "../ingest/drop.ts";
+import { addDrops } from "../ingest/drop.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import { deadline } from "../lib/deadline.ts";
-import { type CoverageInterval, type CoverageWindow, uncovered } from "../model/coverage.ts";
+import type { CoverageInterval, CoverageWindow } from "../model/coverage.ts";
 import type { BlockList } from "../model/block_list.ts";
 import { canonicalFilter, type Filter } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
@@ -16,49 +16,19 @@ import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { readCoverage, replaceCoverage } from "../store/coverage.ts";
 import { ensureRelay } from "../store/relays.ts";
-import { type ClaimLimits, relayClaims } from "./claims.ts";
+import { relayClaims } from "./claims.ts";
 import { SeenParts, splitSecond } from "./dense.ts";
 import { Evidence } from "./evidence.ts";
 import { Ledger } from "./ledger.ts";
+import { DEFAULT_SYNC_LIMITS, type SyncLimits } from "./limits.ts";
 import type { PageAnswer } from "./page.ts";
 import { Probes } from "./probes.ts";
 import type { OpenReason } from "./reasons.ts";
-import { openSession, type RelaySession, type SessionLimits } from "./session.ts";
+import { outcomeOf, type SyncProgress, type SyncReport } from "./report.ts";
+import { openSession, type RelaySession } from "./session.ts";
 import { walkHole } from "./walk.ts";
 
-/** Bounds of one relay's turn; each is a setting. */
-export interface SyncLimits extends SessionLimits, ClaimLimits {
-  /** How long a turn may take; then the next turn goes on from there. */
-  maxRelayMs: number;
-  /** How long to wait for the host's slot. */
-  slotWaitMs: number;
-  /** The newest seconds are left alone: their events are still on the way. */
-  settleSeconds: number;
-  /** How far below new ground is asked again, for events that came a little late. */
-  overlapSeconds: number;
-  /** A gap is tried again when it is so old. */
-  gapRetrySeconds: number;
-  /** Requests of one turn that may go into seconds denser than a page. */
-  splitRequests: number;
-}
-
-/** What fits most relays. */
-export const DEFAULT_SYNC_LIMITS: Readonly<SyncLimits> = {
-  pageSize: 500,
-  idleMs: 20_000,
-  maxPayloadBytes: 4 * 1024 * 1024,
-  inboxItems: 2000,
-  inboxBytes: 8 * 1024 * 1024,
-  reconnects: 3,
-  nip11TimeoutMs: 10_000,
-  maxNip11Bytes: 128 * 1024,
-  maxRelayMs: 600_000,
-  slotWaitMs: 30_000,
-  settleSeconds: 30,
-  overlapSeconds: 300,
-  gapRetrySeconds: 86_400,
-  splitRequests: 500,
-};
+export { DEFAULT_SYNC_LIMITS, type SyncLimits, type SyncProgress, type SyncReport };
 
 /** What a turn works with. */
 export interface SyncDeps {
@@ -86,42 +56,6 @@ export interface SyncRequest {
   /** Told after each page that was committed. Must not throw. */
   onProgress?: ((progress: SyncProgress, page: PageResult) => void) | undefined;
   signal?: AbortSignal | undefined;
-}
-
-/** How far a turn is. */
-export interface SyncProgress {
-  received: number;
-  newEvents: number;
-  newSightings: number;
-  repeated: number;
-  dropped: DropCounts;
-  requests: number;
-  /** From the relay, frames and all. */
-  bytes: number;
-  /** The oldest second that the turn has come to, Unix seconds. */
-  reached: number | undefined;
-  /** Gaps of the ledger in the window. */
-  gaps: number;
-}
-
-/** How a turn ended. */
-export interface SyncReport extends Omit<SyncProgress, "gaps"> {
-  url: RelayUrl;
-  relayId: number;
-  window: CoverageWindow;
-  /**
-   * `complete`: all of the window is closed; `gaps`: all but gaps; `incomplete`: some is open, see
-   * `reason`; `failed`: the relay could not be asked at all; `busy`: another turn has its host.
-   */
-  outcome: "complete" | "gaps" | "incomplete" | "failed" | "busy";
-  reason?: OpenReason;
-  /** Why it could not be connected to. */
-  failure?: DialFailure;
-  /** Seconds of the window that are gaps. */
-  gaps: CoverageInterval[];
-  /** The window's ledger, oldest first. */
-  coverage: CoverageInterval[];
-  elapsedMs: number;
 }
 
 /** The ledger is written at most so often, and at the end. */
@@ -349,14 +283,6 @@ class Turn {
       elapsedMs: this.#clock.monotonicMs() - this.#startedMs,
     };
   }
-}
-
-function outcomeOf(
-  intervals: readonly CoverageInterval[],
-  window: CoverageWindow,
-): SyncReport["outcome"] {
-  if (uncovered(intervals, window).length === 0) return "complete";
-  return uncovered(intervals, window, ["closed", "gap"]).length === 0 ? "gaps" : "incomplete";
 }
 
 /** The filter in this window; `since: 0` is left out, for relays that take it for nonsense. */

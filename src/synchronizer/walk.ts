@@ -50,8 +50,8 @@ export async function walkHole(
 ): Promise<OpenReason | undefined> {
   const walk = new Walk(hole, deps);
   const end = await walk.run();
-  await walk.splitDense();
-  return end;
+  // A relay that has stopped to answer is not asked for more; its dense seconds stay open.
+  return end === undefined || end === "all_dropped" ? await walk.splitDense() ?? end : end;
 }
 
 /** How much a page held, and how much of it was ours. */
@@ -89,7 +89,7 @@ class Walk {
   #last: PageSize | undefined;
   /** Since this happened the ledger stands still: only events are collected. */
   #frozen: OpenReason | undefined;
-  /** Gaps of this walk: to be split in the end, when more kinds and authors are known. */
+  /** Dense seconds, to be split in the end, when more kinds and authors are known. */
   readonly #dense: Suspect[] = [];
   #proof: CoverageProof | undefined;
   #skipped = false;
@@ -130,16 +130,19 @@ class Walk {
     }
   }
 
-  /** Goes back to the seconds that were denser than a page. */
-  async splitDense(): Promise<void> {
+  /** Goes back to the seconds that were denser than a page; why that was cut short, if it was. */
+  async splitDense(): Promise<OpenReason | undefined> {
     const { ledger } = this.#deps;
     for (const { second, ids } of this.#dense) {
-      if (this.#frozen !== undefined || this.#deps.mustStop() !== undefined) return;
-      const { complete, missing } = await this.#deps.split(second, ids);
+      const mustStop = this.#deps.mustStop();
+      if (mustStop !== undefined) return mustStop;
+      const { complete, missing, stop } = await this.#deps.split(second, ids);
+      if (stop !== undefined) return stop;
       if (complete) ledger.fill(second, this.#proof);
-      else ledger.gap(second, "dense_second", missing);
+      else ledger.gap(second, missing);
       await this.#deps.moved();
     }
+    return undefined;
   }
 
   #worthAskingAhead(page: PageAnswer): boolean {
@@ -266,8 +269,8 @@ class Walk {
   }
 
   /**
-   * Decides about a second that filled a page, which was cut when older events follow it. One that
-   * may hold more than the page is a gap, until it is split.
+   * Decides about a second that filled a page, which was cut when older events follow it: whole, or
+   * dense.
    */
   async #settleSuspect(olderFollow: boolean): Promise<void> {
     const suspect = this.#suspect;
@@ -288,7 +291,7 @@ class Walk {
     }
     // The walk goes on around it.
     this.#dense.push(suspect);
-    this.#deps.ledger.gap(second, "dense_second", undefined);
+    this.#deps.ledger.dense(second);
     this.#floor = second;
   }
 

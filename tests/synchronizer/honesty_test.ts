@@ -104,7 +104,7 @@ storeTest("what the ledger calls closed is all there, whatever the relay does", 
   await using archive = await openArchive(store);
   await fc.assert(
     fc.asyncProperty(shapes, (shape) => holdsFor(archive, shape)),
-    { numRuns: Number(Deno.env.get("HONESTY_RUNS") ?? 80), endOnFailure: true },
+    { numRuns: Number(Deno.env.get("HONESTY_RUNS") ?? 60), endOnFailure: true },
   );
 }, { kinds: ["pglite"] });
 

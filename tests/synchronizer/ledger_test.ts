@@ -1,0 +1,149 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { coverageInsert, type CoverageInterval } from "../../src/model/coverage.ts";
+import { Ledger, type LedgerOptions } from "../../src/synchronizer/ledger.ts";
+import { words } from "./archive.ts";
+
+const OPTIONS: LedgerOptions = { now: 1000, overlapSeconds: 10, gapRetrySeconds: 100 };
+
+function ledgerOf(...stored: Partial<CoverageInterval>[]): Ledger {
+  const list = stored.map((interval) => ({ at: 990, ...interval } as CoverageInterval))
+    .reduce<CoverageInterval[]>((all, next) => coverageInsert(all, next), []);
+  return new Ledger(list, OPTIONS);
+}
+
+const closed = { state: "closed", proof: "eose_empty" } as const;
+const paged = { state: "open", reason: "paged" } as const;
+
+Deno.test("paged ground is not asked for again, open ground is", () => {
+  const ledger = ledgerOf(
+    { since: 50, until: 99, state: "open", reason: "idle" },
+    { since: 100, until: 199, ...paged },
+    { since: 300, until: 399, ...closed },
+  );
+  assert.deepEqual(ledger.todo({ since: 0, until: 500 }), [
+    { since: 390, until: 500 },
+    { since: 200, until: 299 },
+    { since: 0, until: 99 },
+  ]);
+});
+
+Deno.test("only the newest ground reaches back by the overlap, and never out of the window", () => {
+  const ledger = ledgerOf({ since: 0, until: 95, ...closed });
+  assert.deepEqual(ledger.todo({ since: 0, until: 200 }), [{ since: 86, until: 200 }]);
+  assert.deepEqual(ledger.todo({ since: 90, until: 200 }), [{ since: 90, until: 200 }]);
+  assert.deepEqual(ledger.todo({ since: 0, until: 95 }), []);
+});
+
+Deno.test("closing takes the paged ground above along, and stops at what is not", () => {
+  const ledger = ledgerOf(
+    { since: 100, until: 199, ...paged },
+    { since: 200, until: 299, state: "open", reason: "idle" },
+    { since: 300, until: 399, ...paged },
+  );
+  ledger.paged({ since: 40, until: 99 });
+  ledger.close({ since: 0, until: 99 }, "eose_empty");
+  assert.deepEqual(words(ledger.intervals), [
+    "0..199 closed eose_empty",
+    "200..299 open idle",
+    "300..399 open paged",
+  ]);
+});
+
+Deno.test("nothing closes over gaps and dense seconds, until they are filled or old", () => {
+  const ledger = ledgerOf(
+    { since: 20, until: 20, state: "gap", reason: "dense_second", at: 100 },
+    { since: 50, until: 50, state: "gap", reason: "dense_second" },
+  );
+  ledger.dense(60);
+  ledger.dense(61);
+  ledger.close({ since: 0, until: 99 }, "eose_empty");
+  assert.deepEqual(words(ledger.intervals), [
+    "0..49 closed eose_empty",
+    "50..50 gap dense_second",
+    "51..59 closed eose_empty",
+    "60..61 open dense_second",
+    "62..99 closed eose_empty",
+  ]);
+  ledger.fill(60, "eose_empty");
+  ledger.gap(61, 7);
+  assert.deepEqual(words(ledger.intervals).slice(2), [
+    "51..60 closed eose_empty",
+    "61..61 gap dense_second missing 7",
+    "62..99 closed eose_empty",
+  ]);
+});
+
+Deno.test("a lie doubts what was paged, not what was proven", () => {
+  const ledger = ledgerOf(
+    { since: 0, until: 99, ...closed },
+    { since: 100, until: 199, ...paged },
+    { since: 200, until: 200, state: "gap", reason: "dense_second" },
+    { since: 201, until: 299, ...paged },
+  );
+  ledger.doubt("unsorted");
+  assert.deepEqual(words(ledger.intervals), [
+    "0..99 closed eose_empty",
+    "100..199 open unsorted",
+    "200..200 gap dense_second",
+    "201..299 open unsorted",
+  ]);
+});
+
+Deno.test("a failed turn does not forget what earlier ones have walked", () => {
+  const ledger = ledgerOf({ since: 100, until: 199, ...paged }, {
+    since: 300,
+    until: 399,
+    ...closed,
+  });
+  ledger.open({ since: 0, until: 400 }, "unreachable");
+  assert.deepEqual(words(ledger.intervals), [
+    "0..99 open unreachable",
+    "100..199 open paged",
+    "200..299 open unreachable",
+    "300..399 closed eose_empty",
+    "400..400 open unreachable",
+  ]);
+});
+
+Deno.test("whatever happens, the ledger stays sorted and whole, and what is closed stays so", () => {
+  const second = fc.nat({ max: 60 });
+  const window = fc.tuple(second, second).map(([a, b]) => ({
+    since: Math.min(a, b),
+    until: Math.max(a, b),
+  }));
+  const action = fc.oneof(
+    window.map((at) => (ledger: Ledger) => ledger.paged(at)),
+    window.map((at) => (ledger: Ledger) => ledger.open(at, "idle")),
+    window.map((at) => (ledger: Ledger) => ledger.close(at, "eose_empty")),
+    second.map((at) => (ledger: Ledger) => ledger.dense(at)),
+    second.map((at) => (ledger: Ledger) => ledger.gap(at, undefined)),
+    fc.constant((ledger: Ledger) => ledger.doubt("unsorted")),
+  );
+  fc.assert(fc.property(fc.array(action, { maxLength: 30 }), (actions) => {
+    const ledger = ledgerOf();
+    for (const act of actions) {
+      const before = closedSeconds(ledger);
+      act(ledger);
+      const after = closedSeconds(ledger);
+      for (const one of before) assert.ok(after.has(one));
+      let last = -1;
+      for (const { since, until } of ledger.intervals) {
+        assert.ok(since > last && until >= since);
+        last = until;
+      }
+      for (const { since, until } of ledger.todo({ since: 0, until: 60 })) {
+        assert.ok(since >= 0 && until <= 60 && since <= until);
+      }
+    }
+  }));
+});
+
+function closedSeconds(ledger: Ledger): Set<number> {
+  const seconds = new Set<number>();
+  for (const held of ledger.intervals) {
+    if (held.state !== "closed") continue;
+    for (let second = held.since; second <= held.until; second++) seconds.add(second);
+  }
+  return seconds;
+}
