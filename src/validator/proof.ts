@@ -4,7 +4,8 @@
 import type { SignalOptions } from "../lib/clock.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
-import type { Dialer, DialReason, Resolution } from "../net/dialer.ts";
+import type { Dialer, DialFailure, DialPhase, DialReason, Resolution } from "../net/dialer.ts";
+import { retryAfterMs } from "../net/retry_after.ts";
 import {
   connectRelay,
   type RelayConnection,
@@ -26,6 +27,8 @@ export type ProofReason = DialReason | "not_nostr" | "notice_only" | "silent" | 
 /** A candidate that proved nothing. */
 export interface ProofFailure {
   reason: ProofReason;
+  /** How far the dial came; absent when it got there. */
+  phase?: DialPhase;
   /** For people, cut. */
   detail?: string;
   httpStatus?: number;
@@ -44,8 +47,6 @@ export interface ProofOptions extends SignalOptions {
 
 /** No event has this id: SHA-256 would have to give it. */
 const NEVER = { ids: ["0".repeat(63) + "1"], limit: 1 };
-/** The longest Retry-After that is believed. */
-const MAX_RETRY_AFTER_MS = 7 * 86_400_000;
 
 /** Asks once. Rejects only with the signal's reason. */
 export async function proveNostr(
@@ -61,14 +62,7 @@ export async function proveNostr(
   });
   if (!opened.ok) {
     signal?.throwIfAborted();
-    const { reason, detail, httpStatus, headers } = opened.failure;
-    const retryAfterMs = retryAfter(headers?.["retry-after"]);
-    return fail({
-      reason,
-      detail,
-      ...(httpStatus === undefined ? {} : { httpStatus }),
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-    });
+    return fail(dialFailure(opened.failure));
   }
   await using connection = opened.value;
   const page = await connection.request(NEVER, {
@@ -84,6 +78,19 @@ export async function proveNostr(
   return fail(withoutProof(connection, page.end));
 }
 
+/** A failed dial, or a failed turn, as a failure to prove anything. */
+export function dialFailure(failure: DialFailure): ProofFailure {
+  const { reason, phase, detail, httpStatus, headers } = failure;
+  const waitMs = retryAfterMs(headers);
+  return {
+    reason,
+    phase,
+    detail,
+    ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
+  };
+}
+
 function withoutProof(connection: RelayConnection, end: SubscriptionEnd): ProofFailure {
   const detail = end.message ?? connection.notices.at(-1);
   const reason = connection.notices.length > 0
@@ -94,10 +101,4 @@ function withoutProof(connection: RelayConnection, end: SubscriptionEnd): ProofF
     ? "disconnected"
     : "silent";
   return { reason, ...(detail === undefined ? {} : { detail }) };
-}
-
-/** Seconds alone: the form with a date depends on a stranger's clock. */
-function retryAfter(header: string | undefined): number | undefined {
-  if (header === undefined || !/^\d{1,9}$/.test(header)) return undefined;
-  return Math.min(Number(header) * 1000, MAX_RETRY_AFTER_MS);
 }

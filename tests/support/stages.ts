@@ -21,6 +21,9 @@ const DEFAULTS = [
   ...["nip42", "nip45", "nip50", "nip77"].map((name) => `monitor.checks.${name}=false`),
   "validator.read_timeout=700ms",
   "finder.lists=[]",
+  // Many relays on one port are what tests have.
+  "monitor.max_per_host=1000",
+  "validator.max_per_host=1000",
 ];
 
 /** The default configuration with these `path=value` settings, for relays on loopback. */
