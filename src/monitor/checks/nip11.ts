@@ -14,11 +14,12 @@ export const nip11Check: CheckPart = {
 };
 
 async function run(session: CheckSession): Promise<Partial<Check>> {
-  const { url, dialer, settings, signal } = session;
+  const { url, dialer, settings, signal, resolution } = session;
   const answer = await fetchNip11(url, {
     dialer,
     timeoutMs: timeoutOf(session, "nip11"),
     maxBytes: settings.maxNip11Bytes,
+    resolution,
     signal,
   });
   signal.throwIfAborted();

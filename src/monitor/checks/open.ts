@@ -22,6 +22,7 @@ async function run(session: CheckSession): Promise<Partial<Check>> {
     dialer,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     maxPayloadBytes: settings.maxPayloadBytes,
+    closeTimeoutMs: 0,
     signal,
     ...(resolution === undefined ? {} : { resolution }),
   });

@@ -34,6 +34,7 @@ export async function measureRead(
   const page = await connection.request({ ...NEVER, limit: 1 }, {
     idleMs: timeoutOf(session, "read"),
     maxEvents: MAX_EVENTS,
+    leaveOpen: true,
     signal,
   });
   signal.throwIfAborted();
