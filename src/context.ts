@@ -11,6 +11,7 @@ import { logger } from "./lib/log.ts";
 import { NAME, VERSION } from "./lib/version.ts";
 import { Metrics } from "./metrics.ts";
 import type { EventLimits } from "./model/event.ts";
+import { BlockSource } from "./net/block_source.ts";
 import { createDialer, type Dialer } from "./net/dialer.ts";
 import { createDnsInspector, type DnsInspector } from "./net/dns.ts";
 import { createGeo, type Geo } from "./net/geo.ts";
@@ -33,6 +34,8 @@ export class Context implements AsyncDisposable {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly dialer: Dialer;
+  /** Who is left alone, by every stage that dials relays. */
+  readonly blocks: BlockSource;
   readonly #resources = new AsyncDisposableStack();
   readonly #slots = new Map<string, HostSlots>();
   #store: Promise<Store> | undefined;
@@ -49,6 +52,7 @@ export class Context implements AsyncDisposable {
     this.clock = options.clock ?? systemClock;
     this.metrics = this.#resources.use(new Metrics());
     this.dialer = configuredDialer(config);
+    this.blocks = new BlockSource(config.monitor.block, { clock: this.clock });
   }
 
   /** The database, its schema up to date. */

@@ -13,6 +13,7 @@ import { mapConcurrent } from "../lib/pool.ts";
 import { isAbort, TaskGroup } from "../lib/task_group.ts";
 import { errorText } from "../lib/text.ts";
 import type { BlockList } from "../model/block_list.ts";
+import type { BlockSource } from "../net/block_source.ts";
 import { type Network, NETWORKS } from "../model/network.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { HostSlots } from "../net/host_slots.ts";
@@ -31,8 +32,8 @@ export interface SynchronizerDeps {
   dialer: Dialer;
   /** One connection to a host at a time, whatever relays it carries. */
   slots: HostSlots;
-  /** Relays and addresses that are left alone; their turns pass. */
-  blocked?: BlockList | undefined;
+  /** Who is left alone; their turns pass. Nobody unless given. */
+  blocks?: BlockSource | undefined;
   /** Logs in where a relay demands it (NIP-42). */
   signer: Signer;
   config: Pick<Config, "synchronizer" | "networks" | "limits" | "monitor">;
@@ -66,10 +67,11 @@ async function cycle(
   const { maxRelays, intervalMs } = deps.config.synchronizer;
   const { clock = systemClock } = deps;
   const budget = { left: maxRelays, endsAtMs: clock.monotonicMs() + intervalMs };
+  const blocked = await deps.blocks?.current();
   await using group = new TaskGroup({ signal });
   for (const network of NETWORKS) {
     if (!deps.dialer.reaches(network)) continue;
-    group.spawn(network, (inner) => serve({ deps, owner, network, budget, count }, inner));
+    group.spawn(network, (inner) => serve({ deps, owner, network, budget, blocked, count }, inner));
   }
   await group.join();
   signal.throwIfAborted();
@@ -82,6 +84,7 @@ interface Lane {
   network: Network;
   /** Turns that the cycle may still give, shared by its lanes, and until when. */
   budget: { left: number; endsAtMs: number };
+  blocked: BlockList | undefined;
   count: Count;
 }
 
@@ -144,7 +147,7 @@ async function giveTurn(
   try {
     const report = await underLease(
       { store, relayId: claim.id, owner, clock },
-      (inner) => turn(deps, claim, count, inner),
+      (inner) => turn(lane, claim, inner),
       { signal },
     );
     tell(report, count);
@@ -167,14 +170,10 @@ async function giveTurn(
   }
 }
 
-function turn(
-  deps: SynchronizerDeps,
-  claim: SyncClaim,
-  count: Count,
-  signal: AbortSignal,
-): Promise<SyncReport> {
+function turn(lane: Lane, claim: SyncClaim, signal: AbortSignal): Promise<SyncReport> {
+  const { deps, blocked, count } = lane;
   const { limits, request } = relaySettings(claim, deps.config);
-  return syncRelay(claim.url, { ...deps, limits }, {
+  return syncRelay(claim.url, { ...deps, blocked, limits }, {
     ...request,
     signal,
     onProgress: (_progress, page) => {

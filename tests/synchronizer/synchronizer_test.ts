@@ -3,6 +3,7 @@ import { createIngest } from "../../src/ingest/ingest.ts";
 import { type Clock, systemClock, unixSeconds } from "../../src/lib/clock.ts";
 import type { Counts } from "../../src/lib/cycle.ts";
 import type { RelayUrl } from "../../src/model/relay_url.ts";
+import { BlockSource } from "../../src/net/block_source.ts";
 import { HostSlots } from "../../src/net/host_slots.ts";
 import { generateSecretKey, localSigner } from "../../src/nostr/signer.ts";
 import type { Store } from "../../src/store/connect.ts";
@@ -60,6 +61,26 @@ storeTest("a relay that fails rests, and says why", async (store) => {
   assert.ok((rests.get(gone.url) ?? 0) >= 3600);
   assert.ok((rests.get(shut.url) ?? 0) >= 86_400);
 });
+
+storeTest(
+  "who is to be left alone is not dialled, waits, and has no gap in the ledger",
+  async (store) => {
+    await using named = await startHostileRelay({ events });
+    await using addressed = await startHostileRelay({ events });
+    const config = await testConfig(`monitor.block.rules=[${named.url}, 127.7.7.0/24]`);
+    const dialer = testDialer(config, { resolve: () => Promise.resolve(["127.7.7.7"]) });
+    const led = addressed.urlFor("leads.there.example");
+    await addOnline(store, named.url, led);
+    const blocks = new BlockSource(config.monitor.block);
+    const counts = await cycleOnce(store, { config, dialer, blocks });
+    assert.deepEqual(counts, { relays_blocked: 2 });
+    assert.equal(named.seen.connections.total + addressed.seen.connections.total, 0);
+    assert.equal(await count(store, "coverage"), 0);
+    const rests = await restsOf(store);
+    const intervalSeconds = config.synchronizer.intervalMs / 1000;
+    for (const url of [named.url, led]) assert.ok((rests.get(url) ?? 0) >= intervalSeconds, url);
+  },
+);
 
 storeTest("a large relay gets turn after turn, and is complete in the end", async (store) => {
   await using large = await startHostileRelay({ events, behaviours: [cap(10)] });
