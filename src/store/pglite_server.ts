@@ -54,10 +54,9 @@ export class PgliteServer implements AsyncDisposable {
     template?: Blob | undefined;
   }): Promise<PgliteServer> {
     const { dataDir, fsync, settings = PGLITE_SETTINGS, template } = o;
-    if (template === undefined && !await exists(`${dataDir}/PG_VERSION`)) {
-      await PgliteServer.#create(dataDir, fsync, settings);
-    }
-    return await PgliteServer.#open(dataDir, fsync, settings, template);
+    const fresh = !await exists(`${dataDir}/PG_VERSION`);
+    if (fresh && template === undefined) await PgliteServer.#create(dataDir, fsync, settings);
+    return await PgliteServer.#open(dataDir, fsync, settings, fresh ? template : undefined);
   }
 
   // initdb leaves 400 MB behind in its thread: it gets one of its own. And the folder gets its name

@@ -64,17 +64,49 @@ async function handle(request: PgliteRequest): Promise<void> {
   }
   if (database === undefined) throw new Error("Cannot execute as no database is open");
   if (request.type === "exec") {
+    const { byteLength } = request.bytes;
     const reply = await database.execProtocolRaw(new Uint8Array(request.bytes));
     // The startup packet is answered by a view of a larger buffer; all else comes as a copy.
     const whole = reply.byteLength === reply.buffer.byteLength ? reply : reply.slice();
     const bytes = whole.buffer as ArrayBuffer;
+    const idle = whole.at(-1) === IDLE && whole.at(-6) === READY_FOR_QUERY;
     scope.postMessage({ type: "data", bytes }, [bytes]);
+    if (idle) await checkpointWhenDue(database, byteLength);
   } else if (request.type === "dump") {
     scope.postMessage({ type: "dumped", tar: await database.dumpDataDir("none") });
   } else {
     await database.close();
     database = undefined;
     scope.postMessage({ type: "closed" });
+  }
+}
+
+// A server checkpoints by itself when the write-ahead log has grown; here nobody does. 500,000 events
+// left 780 MB of it, and 7 s of recovery for who came after a kill -9.
+const MAX_LOG_BYTES = 96 * 2 ** 20;
+const LOOK_AFTER_BYTES = 4 * 2 ** 20;
+const LOOK_AFTER_MS = 1000;
+const READY_FOR_QUERY = 0x5a;
+const IDLE = 0x49;
+let bytesSinceLook = 0;
+let lookedAtMs = 0;
+
+async function checkpointWhenDue(on: PGlite, bytes: number): Promise<void> {
+  bytesSinceLook += bytes;
+  const nowMs = performance.now();
+  if (bytesSinceLook < LOOK_AFTER_BYTES && nowMs - lookedAtMs < LOOK_AFTER_MS) return;
+  bytesSinceLook = 0;
+  lookedAtMs = nowMs;
+  try {
+    const { rows: [row] } = await on.query<{ bytes: number }>(
+      `select (pg_current_wal_insert_lsn() - redo_lsn)::float8 as bytes
+        from pg_control_checkpoint()`,
+    );
+    if ((row?.bytes ?? 0) > MAX_LOG_BYTES) await on.exec("checkpoint");
+  } catch (error) {
+    // The request is answered already. A crash is reported by the guard; short of one, the next
+    // look tries again.
+    if (dead) throw error;
   }
 }
 
