@@ -248,3 +248,23 @@ export function writeMsOf(check: Pick<Check, "write" | "auth">): number | undefi
   if (check.write?.ok) return check.write.writeMs;
   return check.auth?.write?.ok ? check.auth.write.writeMs : undefined;
 }
+
+/** Refusals of us or of this moment; they say nothing of what the relay can. */
+const PERSONAL: ReadonlySet<string> = new Set(["rate-limited", "blocked"]);
+
+/** What a probe says of an ability: it has it, it has not, or (undefined) nothing. */
+export function isCapable(result: CapabilityResult | undefined): boolean | undefined {
+  if (result === undefined || result.ok) return result?.ok;
+  switch (result.reason) {
+    case "refused":
+      return result.prefix !== undefined && PERSONAL.has(result.prefix) ? undefined : false;
+    case "notice":
+    case "silent":
+    case "protocol_error":
+    case "ignored":
+    case "wrong_answer":
+      return false;
+    default:
+      return undefined;
+  }
+}

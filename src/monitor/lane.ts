@@ -19,6 +19,7 @@ import { checkRow } from "./check_row.ts";
 import type { ControlConfig, RecentlyAlive } from "./control_set.ts";
 import { type Finished, Judgement } from "./judgement.ts";
 import { type PartIntervals, skippedParts } from "./due.ts";
+import { documentsOf } from "./kept.ts";
 import { type LadderConfig, type NextStanding, nextStanding } from "./ladder.ts";
 import type { Reporter } from "./reporter.ts";
 import { onlyOpening } from "./settings.ts";
@@ -172,9 +173,15 @@ class Lane {
         return checkRow(claim.id, check, next);
       }),
     );
-    const documents = batch.flatMap(({ claim, check }) => documentOf(claim.id, check));
+    const documents = batch.flatMap(({ claim, check }) =>
+      documentsOf(check).map((one): RelayDocument => ({
+        ...one,
+        relayId: claim.id,
+        generatedAt: check.checkedAt,
+      }))
+    );
     const { changed } = await putRelayMetadata(store, documents);
-    if (changed > 0) this.#deps.count("nip11_changed", changed);
+    if (changed > 0) this.#deps.count("documents_changed", changed);
     for (const { claim, check, next } of standings) {
       this.#countCheck(claim, check, next);
       reporter?.offer(claim.id, check);
@@ -203,9 +210,4 @@ class Lane {
     const check = await checkRelay(url, { ...this.#deps, settings }, { signal: this.#signal });
     return check.open.ok;
   }
-}
-
-function documentOf(relayId: number, { nip11, checkedAt }: Check): RelayDocument[] {
-  if (nip11?.ok !== true) return [];
-  return [{ relayId, type: "nip11", data: nip11.document, generatedAt: checkedAt }];
 }

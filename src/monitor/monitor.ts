@@ -76,6 +76,8 @@ async function cycle(
     signer,
     publisher,
     frequencyMs: monitor.checkIntervalMs,
+    // A relay that failed to answer once at its time has the next one.
+    keptMs: 2.5 * Math.max(monitor.writeIntervalMs, monitor.capabilityIntervalMs),
     clock,
     count,
   });

@@ -13,6 +13,8 @@ import type { Publisher } from "../nostr/publisher.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { putReports, readReports, type ReportRow } from "../store/relay_checks.ts";
+import { readLatestDocuments } from "../store/relay_documents.ts";
+import { type KeptFacts, keptFacts, READ_BACK } from "./kept.ts";
 import { countOutcomes } from "./outcomes.ts";
 import { reportHash, reportOf } from "./report.ts";
 
@@ -23,6 +25,8 @@ export interface ReporterDeps {
   publisher: Publisher;
   /** Within which each report is renewed: what kind 10166 promises. */
   frequencyMs: number;
+  /** How long what an earlier check found may stand in for a part that is due more seldom. */
+  keptMs: number;
   clock: Clock;
   count: Count;
 }
@@ -82,12 +86,16 @@ export class Reporter {
   }
 
   async #report(batch: readonly Finished[], signal: AbortSignal): Promise<void> {
-    const { store } = this.#deps;
-    const before = await readReports(store, batch.map(({ relayId }) => relayId), { signal });
+    const { store, clock, keptMs } = this.#deps;
+    const ids = batch.map(({ relayId }) => relayId);
+    const before = await readReports(store, ids, { signal });
+    const documents = await readLatestDocuments(store, ids, READ_BACK, { signal });
+    const since = unixSeconds(clock) - keptMs / 1000;
     const published: ReportRow[] = [];
     try {
       const work = mapConcurrent(batch, AT_ONCE, (one, inner) => {
-        return this.#publish(one, before.get(one.relayId), inner);
+        const kept = keptFacts(documents.get(one.relayId) ?? [], since);
+        return this.#publish(one, { before: before.get(one.relayId), kept }, inner);
       }, { signal });
       for await (const row of work) if (row !== undefined) published.push(row);
     } finally {
@@ -99,11 +107,11 @@ export class Reporter {
   /** What is to be remembered, if anything went out. */
   async #publish(
     { relayId, check }: Finished,
-    before: ReportRow | undefined,
+    { before, kept }: { before: ReportRow | undefined; kept: KeptFacts },
     signal: AbortSignal,
   ): Promise<ReportRow | undefined> {
     const { signer, publisher, clock, frequencyMs, count } = this.#deps;
-    const report = reportOf(check);
+    const report = reportOf(check, kept);
     if (report === undefined) return undefined;
     const now = unixSeconds(clock);
     if (now - check.checkedAt > FRESH_SECONDS) {

@@ -111,7 +111,7 @@ storeTest(
       relays_online: 3,
       relays_became_online: 3,
       checks_failed_refused: 1,
-      nip11_changed: 3,
+      documents_changed: 3,
     });
 
     const rows = new Map((await checks(store)).map((row) => [row.url, row]));
@@ -312,7 +312,7 @@ storeTest(
     const changed: (number | undefined)[] = [];
     for (const document of [{ name: "a", x: 1 }, { x: 1, name: "a" }, { name: "b" }]) {
       relay.behave(nip11(document));
-      changed.push((await runCycle(monitor))["nip11_changed"]);
+      changed.push((await runCycle(monitor))["documents_changed"]);
       await clock.advance(4_000_000);
     }
     assert.deepEqual(changed, [1, undefined, 1]);
@@ -338,7 +338,7 @@ storeTest(
     await addRelays(store, ...relays.map(({ url }) => url));
     const counts = await runCycle(monitorOf(store, config, clock));
     assert.equal(counts["relays_online"], poison.length);
-    assert.equal(counts["nip11_changed"], poison.length);
+    assert.equal(counts["documents_changed"], poison.length);
     for (const relay of relays) await relay[Symbol.asyncDispose]();
   },
 );

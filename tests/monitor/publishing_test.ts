@@ -17,11 +17,14 @@ import {
   authWall,
   closedWith,
   http200,
+  ignoresNegentropy,
   nip11,
+  noOk,
   okFalse,
   refuses,
   silent,
   startHostileRelay,
+  supportsNegentropy,
 } from "../relay/mod.ts";
 import { makeAuthor } from "../support/events.ts";
 import { ManualClock } from "../support/manual_clock.ts";
@@ -166,6 +169,51 @@ storeTest(
     assert.equal(reports.length, 3);
     const times = reports.map((event) => event.created_at);
     assert.deepEqual(times, [...new Set(times)].sort(), "each newer than the one before");
+  },
+);
+
+storeTest(
+  "what is asked seldom stays in the reports of the checks between, until it is too old",
+  async (store) => {
+    await using board = await startHostileRelay();
+    await using relay = await startHostileRelay({ behaviours: [supportsNegentropy()] });
+    const clock = clockAtNow();
+    const config = await configFor(
+      [board.url],
+      "monitor.check_interval=1h",
+      "monitor.checks.write=true",
+      "monitor.checks.nip77=true",
+      "monitor.write_interval=6h",
+      "monitor.capability_interval=6h",
+    );
+    await using publisher = publisherFor(config);
+    await insertRelays(store, [relay.url], { at: 1 });
+    const monitor = monitorOf(store, config, clock, publisher);
+    const tags = new Set<string>();
+    const check = async (hours: number): Promise<void> => {
+      await runCycle(monitor);
+      const report = board.seen.events.filter(({ kind }) => kind === 30166).at(-1);
+      const told = report?.tags.filter(([name]) => name === "N" || name === "R") ?? [];
+      tags.add(JSON.stringify(told));
+      await clock.advance(hours * HOUR_MS);
+      await store.run("test", async (sql) => {
+        await sql`update relay_status set next_check_at = 0`;
+      });
+    };
+    for (let hour = 0; hour < 8; hour++) await check(1);
+    assert.deepEqual([...tags], [
+      '[["N","1"],["N","11"],["N","42"],["N","77"],["R","!auth"],["R","!writes"]]',
+    ]);
+    const asked = relay.seen.negOpens.length;
+    assert.ok(asked >= 2 && asked <= 3, `${asked} times in 8 hours`);
+    assert.equal(relay.seen.events.length, asked, "writes have the same moments here");
+
+    // It answers no more, and what was known of it grows old.
+    relay.behave();
+    await check(40);
+    relay.behave(noOk(), ignoresNegentropy());
+    await check(1);
+    assert.equal([...tags].at(-1), '[["N","1"],["N","11"],["N","42"],["R","!auth"]]');
   },
 );
 

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
-import type { Check } from "../../src/model/check.ts";
+import type {
+  Capabilities,
+  CapabilityReason,
+  CapabilityResult,
+  Check,
+} from "../../src/model/check.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
+import type { KeptFacts } from "../../src/monitor/kept.ts";
 import { reportHash, reportOf } from "../../src/monitor/report.ts";
 import { buildReport } from "../../src/nostr/nip66.ts";
 
@@ -46,6 +52,7 @@ Deno.test("a report names the relay in normal form, its network, and whole milli
     ["rtt-read", "45"],
     ["rtt-write", "60"],
     ["R", "!writes"],
+    ["net-ip", "203.0.113.7"],
   ]);
 });
 
@@ -156,13 +163,180 @@ Deno.test("round-trip times are no change; a missing one, a document, a certific
   };
   const base = hash({ read: { ok: true, readMs: 45, eose: true } });
   const faster: Partial<Check> = {
-    open: { ok: true, openMs: 7 },
+    open: { ok: true, openMs: 7, ip: "203.0.113.7" },
     read: { ok: true, readMs: 3, eose: true },
   };
   assert.equal(hash(faster), base);
   assert.notEqual(hash({}), base, "the read failed");
   assert.notEqual(hash({ ...faster, nip11: { ok: true, nip11Ms: 1, document: { a: 1 } } }), base);
   assert.notEqual(hash({ ...faster, tls: { valid: true } }), base);
+  const written: Partial<Check> = { ...faster, write: { ok: true, writeMs: 9 } };
+  const later: Partial<Check> = { ...faster, write: { ok: true, writeMs: 90 } };
+  assert.equal(hash(written), hash(later));
+});
+
+Deno.test("N is what is claimed, less what was tried in vain, and what was shown unclaimed", () => {
+  const document = { supported_nips: [1, 11, 42, 45, 50, 77] };
+  const failed = (reason: CapabilityReason, prefix?: string): CapabilityResult => ({
+    ok: false,
+    reason,
+    elapsedMs: 3,
+    ...(prefix === undefined ? {} : { prefix }),
+  });
+  const nips = (capabilities: Capabilities): string[] =>
+    values(checked({ nip11: { ok: true, nip11Ms: 5, document }, capabilities }), "N");
+  assert.deepEqual(nips({}), ["1", "11", "42", "45", "50", "77"], "claims stand untried");
+  assert.deepEqual(
+    nips({
+      42: { ok: true, elapsedMs: 3 },
+      45: failed("notice"),
+      50: failed("ignored"),
+      77: failed("silent"),
+    }),
+    ["1", "11", "42"],
+  );
+  assert.deepEqual(
+    nips({
+      42: failed("walled", "restricted"),
+      45: failed("refused", "rate-limited"),
+      50: failed("inconclusive"),
+      77: failed("disconnected"),
+    }),
+    ["1", "11", "42", "45", "50", "77"],
+    "nothing was shown either way",
+  );
+  const shown = checked({ capabilities: { 77: { ok: true, elapsedMs: 1 } } });
+  assert.deepEqual(values(shown, "N"), ["77"], "shown, and never claimed");
+});
+
+Deno.test("a relay that searches is one of type Search, and no type is guessed", () => {
+  const search = checked({ capabilities: { 50: { ok: true, elapsedMs: 1 } } });
+  assert.deepEqual(values(search, "T"), ["Search"]);
+  const claims = checked({
+    nip11: { ok: true, nip11Ms: 1, document: { supported_nips: [50] } },
+  });
+  assert.deepEqual(values(claims, "T"), []);
+});
+
+Deno.test("what earlier checks found stands in for what this one did not ask", () => {
+  const kept: KeptFacts = {
+    capabilities: { 77: { ok: true, elapsedMs: 0 }, 50: { ok: true, elapsedMs: 0 } },
+    write: { ok: false, reason: "walled", prefix: "payment-required" },
+  };
+  const told = (check: Check): string[][] => {
+    const report = reportOf(check, kept);
+    assert.ok(report !== undefined);
+    return buildReport(report, 1).tags.filter(([name]) => name === "N" || name === "R");
+  };
+  assert.deepEqual(told(checked()), [["N", "50"], ["N", "77"], ["R", "payment"], ["R", "writes"]]);
+  const anew = checked({
+    capabilities: { 77: { ok: false, reason: "silent", elapsedMs: 5_000 } },
+    write: { ok: true, writeMs: 5 },
+  });
+  assert.deepEqual(told(anew), [["N", "50"], ["R", "!writes"]], "the newest word wins");
+});
+
+Deno.test("a write that took a log-in or work says that the relay asks for them", () => {
+  const loggedIn = checked({
+    read: { ok: true, readMs: 5, eose: true },
+    write: { ok: false, reason: "walled", prefix: "auth-required", elapsedMs: 3 },
+    auth: {
+      challenged: true,
+      required: true,
+      login: { ok: true, loginMs: 2 },
+      write: { ok: true, writeMs: 12 },
+    },
+  });
+  assert.deepEqual(values(loggedIn, "R"), ["auth", "!writes"]);
+  assert.deepEqual(values(loggedIn, "rtt-write"), ["12"]);
+  const worked = checked({ write: { ok: true, writeMs: 4, powBits: 12 } });
+  assert.deepEqual(values(worked, "R"), ["!writes", "pow"]);
+});
+
+Deno.test("kinds are those that the relay names in its retention", () => {
+  const document = { retention: [{ kinds: [0, [5, 6]], time: 60 }, { kinds: [4], time: 0 }] };
+  const check = checked({ nip11: { ok: true, nip11Ms: 1, document } });
+  assert.deepEqual(values(check, "k"), ["0", "5", "6", "!4"]);
+});
+
+const PLACE: Partial<Check> = {
+  geo: {
+    country: "DE",
+    city: "Nuremberg",
+    latitude: 49.4478,
+    longitude: 11.0683,
+    timezone: "Europe/Berlin",
+    geohash: "u0zck",
+  },
+  net: { asn: 24_940, organisation: "Hetzner Online GmbH", network: "203.0.113.0/24" },
+};
+
+Deno.test("place and network are labels to filter by, each with its namespace, and display tags", () => {
+  const check = checked(PLACE);
+  assert.deepEqual(values(check, "g"), ["u0zck", "u0zc", "u0z", "u0", "u"]);
+  assert.deepEqual(values(check, "L"), ["ISO-3166-1", "IANA-tz", "host.as", "host.asn"]);
+  assert.deepEqual(tags(check).filter(([name]) => name === "l"), [
+    ["l", "DE", "ISO-3166-1"],
+    ["l", "Europe/Berlin", "IANA-tz"],
+    ["l", "AS24940", "host.as"],
+    ["l", "Hetzner Online GmbH", "host.asn"],
+  ]);
+  assert.deepEqual(
+    tags(check).filter(([name]) => name?.startsWith("geo-") || name?.startsWith("net-")),
+    [
+      ["net-ip", "203.0.113.7"],
+      ["net-asn", "24940"],
+      ["net-asn-org", "Hetzner Online GmbH"],
+      ["net-network", "203.0.113.0/24"],
+      ["geo-country", "DE"],
+      ["geo-city", "Nuremberg"],
+      ["geo-lat", "49.4478"],
+      ["geo-lon", "11.0683"],
+      ["geo-tz", "Europe/Berlin"],
+    ],
+  );
+  const six = checked({ open: { ok: true, openMs: 5, ip: "2001:db8::1" } });
+  assert.deepEqual([values(six, "net-ip"), values(six, "net-ipv6")], [[], ["2001:db8::1"]]);
+});
+
+Deno.test("behind a CDN no place is reported, only whose edge it is", () => {
+  const check = checked({ ...PLACE, net: { asn: 13_335, cdn: "Cloudflare" } });
+  assert.deepEqual(values(check, "g"), []);
+  assert.deepEqual(values(check, "geo-country"), []);
+  assert.deepEqual(values(check, "L"), ["host.as"]);
+  assert.deepEqual(values(check, "net-cdn"), ["Cloudflare"]);
+});
+
+Deno.test("DNS records are display tags, in an order that servers can't turn", () => {
+  const dns = (order: number[]): Partial<Check> => ({
+    dns: {
+      outcome: "ok",
+      a: order.map((i) => ({ address: `192.0.2.${i}`, ttlSeconds: i })),
+      aaaa: [{ address: "2001:db8::1", ttlSeconds: 60 }],
+      cname: ["edge.example.net"],
+      ttlSeconds: order[0] ?? 0,
+      domain: "example.com",
+      ns: ["ns1.example.net", "ns2.example.net"],
+      ptr: "host.example.net",
+      outcomes: { a: "ok" },
+      elapsedMs: 12,
+    },
+  });
+  assert.deepEqual(tags(checked(dns([2, 1]))).filter(([name]) => name?.startsWith("dns-")), [
+    ["dns-ip", "192.0.2.1"],
+    ["dns-ip", "192.0.2.2"],
+    ["dns-ip6", "2001:db8::1"],
+    ["dns-cname", "edge.example.net"],
+    ["dns-ns", "ns1.example.net"],
+    ["dns-ns", "ns2.example.net"],
+    ["dns-ptr", "host.example.net"],
+  ]);
+  const hash = (order: number[]): string | undefined => {
+    const report = reportOf(checked(dns(order)));
+    return report && reportHash(report);
+  };
+  assert.equal(hash([2, 1]), hash([1, 2]));
+  assert.notEqual(hash([2, 1]), hash([2, 3]));
 });
 
 function relayUrl(text: string): RelayUrl {
