@@ -18,6 +18,7 @@ import { fillArchive, rowsOf } from "../queries/archive.ts";
 import { startHostileRelay } from "../relay/mod.ts";
 import { forgeSig, signEvent } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
+import { eventually, within } from "../support/within.ts";
 import { Customer, isTerminal, startMachine, statusOf } from "./machine.ts";
 import { CUSTOMER, MACHINE, MACHINE_AUTHOR, nowSeconds, request } from "./support.ts";
 
@@ -234,7 +235,7 @@ storeTest(
     {
       await using _machine = await startMachine(store, [relay.url]);
       const another = request(5400, { content: "[{},{}]" });
-      await customer.send(broken).catch(() => undefined);
+      await customer.send(broken);
       await customer.send(another);
       await customer.answerTo(another);
       await untilPublished(3);
@@ -246,15 +247,14 @@ storeTest(
       );
     }
 
-    async function untilPublished(n: number): Promise<void> {
-      for (;;) {
+    function untilPublished(n: number): Promise<void> {
+      return eventually(`${n} published answers`, async () => {
         const [row] = await store.run(
           "test",
           (sql) => sql`select count(*) as n from dvm_job where published_at is not null`,
         );
-        if (row?.n === n) return;
-        await new Promise((resolve) => setTimeout(resolve, 20));
-      }
+        return row?.n === n;
+      });
     }
   },
 );
@@ -371,11 +371,9 @@ storeTest("a job that its customer takes back in the middle is not answered", as
   await using customer = await Customer.at(relay.url);
   const job = request(5410, { tags: [["param", "query", "gated"]] });
   await customer.send(job);
-  await started;
+  await within("the work to start", started);
   await customer.send(request(5, { tags: [["e", job.id], ["k", "5410"]] }));
-  while (machine.dvm.status().totals.jobs_cancelled !== 1) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await eventually("the cancellation", () => machine.dvm.status().totals.jobs_cancelled === 1);
   open();
   const next = request(5400, { content: "{}" });
   await customer.send(next);
@@ -391,7 +389,7 @@ storeTest("an answer that another process gave first is the only one", async (st
   await using customer = await Customer.at(relay.url);
   const job = request(5410, { tags: [["param", "query", "gated"]] });
   await customer.send(job);
-  await started;
+  await within("the work to start", started);
   const first = signEvent(MACHINE_AUTHOR, {
     kind: 6410,
     created_at: nowSeconds(),
@@ -404,9 +402,7 @@ storeTest("an answer that another process gave first is the only one", async (st
     at: nowSeconds(),
   });
   open();
-  while (machine.dvm.status().totals.jobs_answered !== 1) {
-    await new Promise((r) => setTimeout(r, 10));
-  }
+  await eventually("the end of the job", () => machine.dvm.status().totals.jobs_answered === 1);
   const next = request(5400, { content: "{}" });
   await customer.send(next);
   await customer.answerTo(next);
@@ -434,14 +430,11 @@ storeTest("a flood is answered up to the quota and told off a few times", async 
   for (let i = 0; i < 60; i++) {
     relay.inject(request(5400, { content: "{}", tags: [["n", String(i)]] }));
   }
-  while ((machine.dvm.status().totals.requests_flood ?? 0) < 40) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  const total = (name: string): number => machine.dvm.status().totals[name] ?? 0;
+  await eventually("the flood", () => total("requests_flood") >= 40);
   const polite = request(5400, { content: "{}", tags: [["p", MACHINE.pubkey]] });
   relay.inject(polite);
-  while ((machine.dvm.status().totals.jobs_answered ?? 0) < 10) {
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  await eventually("ten answers", () => total("jobs_answered") >= 10);
   const { totals } = machine.dvm.status();
   assert.equal(totals.requests_accepted, 10);
   assert.equal(totals.requests_over_quota, 5);
@@ -454,9 +447,10 @@ storeTest("it announces itself once, and again only when something changed", asy
   const announced = (): NostrEvent[] => relay.events.filter((event) => event.kind === 31_990);
   const announce = async (...sets: string[]): Promise<void> => {
     await using machine = await startMachine(store, [relay.url], { sets });
-    while (machine.dvm.status().totals.announcements === undefined) {
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await eventually(
+      "the announcements",
+      () => machine.dvm.status().totals.announcements !== undefined,
+    );
   };
   await announce();
   const [first] = announced();
@@ -470,7 +464,7 @@ storeTest("it announces itself once, and again only when something changed", asy
   }
   assert.deepEqual(announced(), [first]);
   // A replaceable event of the same second would lose or win by its id.
-  while (nowSeconds() <= first.created_at) await new Promise((resolve) => setTimeout(resolve, 50));
+  await eventually("the next second", () => nowSeconds() > first.created_at);
   await announce("identity.name=Another");
   assert.deepEqual(announced().map((event) => JSON.parse(event.content).name), ["Another"]);
 });
@@ -490,10 +484,10 @@ storeTest("relays that come and go are followed, and their absence is told", asy
   await using machine = await startMachine(store, [gone.url]);
   assert.equal(machine.dvm.status().state, "waiting");
   await gone[Symbol.asyncDispose]();
-  while (machine.dvm.status().state !== "failing") await new Promise((r) => setTimeout(r, 20));
+  await eventually("its absence", () => machine.dvm.status().state === "failing");
   assert.ok(machine.dvm.status().lastError?.startsWith(gone.url));
   await using back = await startIndependentRelay({ port });
-  while (machine.dvm.status().state !== "waiting") await new Promise((r) => setTimeout(r, 20));
+  await eventually("its return", () => machine.dvm.status().state === "waiting");
   await using customer = await Customer.at(back.url);
   const job = request(5400, { content: "{}" });
   await customer.send(job);
@@ -506,9 +500,9 @@ storeTest("what breaks the machine is told, and it begins again", async (store) 
   await using customer = await Customer.at(relay.url);
   await machine.verifier[Symbol.asyncDispose]();
   await customer.send(request(5400, { content: "{}" }));
-  while (machine.dvm.status().failures === 0) await new Promise((r) => setTimeout(r, 20));
+  await eventually("the failure", () => machine.dvm.status().failures > 0);
   assert.equal(machine.dvm.status().state, "failing");
   assert.match(machine.dvm.status().lastError ?? "", /verifier|closed/i);
   // The same request comes again with the new session, and breaks it again.
-  while (machine.dvm.status().failures === 1) await new Promise((r) => setTimeout(r, 20));
+  await eventually("the next failure", () => machine.dvm.status().failures > 1);
 });

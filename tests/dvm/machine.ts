@@ -11,6 +11,7 @@ import type { Store } from "../../src/store/connect.ts";
 import type { Verifier } from "../../src/verify/verifier.ts";
 import { connected, LONG_MS, loopbackDialer } from "../nostr/loopback.ts";
 import { testConfig } from "../support/stages.ts";
+import { within } from "../support/within.ts";
 import { CUSTOMER, MACHINE, testVerifier } from "./support.ts";
 
 /** A machine at work. */
@@ -52,9 +53,16 @@ export async function startMachine(
   });
   const group = stack.use(new TaskGroup());
   group.spawn("machine", (signal) => dvm.run({ signal }));
-  if (relays.length > 0) await Promise.race([heard.promise, group.join()]);
+  if (relays.length > 0) {
+    const state = (): string => `the machine to hear its relays: ${JSON.stringify(dvm.status())}`;
+    await within(state, Promise.race([heard.promise, group.join()]));
+  }
   const running = stack.move();
-  return { dvm, verifier, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    dvm,
+    verifier,
+    [Symbol.asyncDispose]: () => within("the machine to stop", running.disposeAsync()),
+  };
 }
 
 /** A customer's ear: every reply to CUSTOMER on one relay, as it comes. */
@@ -88,19 +96,32 @@ export class Customer implements AsyncDisposable {
     return this.replies.filter((reply) => tagValue(reply, "e") === request.id);
   }
 
-  /** Waits for the terminal answer to a request: a result, or feedback of an error. */
-  async answerTo(request: NostrEvent): Promise<NostrEvent> {
-    for (;;) {
-      const answer = this.repliesTo(request).find(isTerminal);
-      if (answer !== undefined) return answer;
-      await this.#wake.promise;
-    }
+  /**
+   * Waits for the terminal answer to a request: a result, or feedback of an error. Fails when the
+   * subscription ends before it comes, or when it does not come in time.
+   */
+  answerTo(request: NostrEvent): Promise<NostrEvent> {
+    const what = (): string => {
+      const told = this.repliesTo(request).map(({ kind, content }) => `${kind} ${content}`);
+      return `the answer to ${request.id}; so far: ${told.join(", ") || "nothing"}`;
+    };
+    return within(what, this.#terminal(request));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#subscription[Symbol.asyncDispose]();
-    await this.#connection[Symbol.asyncDispose]();
-    await this.#reading;
+    await within("the customer to leave", this.#connection[Symbol.asyncDispose]());
+    await within("the customer's last reply", this.#reading);
+  }
+
+  async #terminal(request: NostrEvent): Promise<NostrEvent> {
+    for (;;) {
+      const answer = this.repliesTo(request).find(isTerminal);
+      if (answer !== undefined) return answer;
+      const { end } = this.#subscription;
+      assert.equal(end, undefined, `the customer hears nothing more: ${JSON.stringify(end)}`);
+      await this.#wake.promise;
+    }
   }
 
   async #read(): Promise<void> {
@@ -109,9 +130,14 @@ export class Customer implements AsyncDisposable {
       const event = parseEvent(item.event);
       assert.ok(event.ok);
       this.replies.push(event.value);
-      this.#wake.resolve();
-      this.#wake = Promise.withResolvers<void>();
+      this.#next();
     }
+    this.#next();
+  }
+
+  #next(): void {
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers<void>();
   }
 }
 
