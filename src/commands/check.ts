@@ -25,8 +25,11 @@ const RETRIES = 1;
 export const checkCommand: CommandSpec = {
   name: "check",
   summary: "look at relays now and tell what was found",
-  description: "Opens each relay, reads, logs in where that is asked for, and fetches its NIP-11 " +
-    "document; needs no database and publishes nothing. Exit code 1 when a relay is not online.\n\n" +
+  description:
+    "Opens each relay, reads, logs in where that is asked for, tries what it can (NIPs 42, " +
+    "45, 50, 77), fetches its NIP-11 document, and tells what DNS and the databases of the section " +
+    "geo know of its host. Needs no database of its own and publishes nothing. Exit code 1 when a " +
+    "relay is not online.\n\n" +
     "A URL that names a local address (ws://127.0.0.1:7777) is dialled because you named it; a " +
     "public name that leads to a local address is refused unless networks.local.enabled is true. " +
     "Relays on Tor, I2P and Lokinet need their network's proxy_url. Log-ins and writes are signed " +

@@ -1,5 +1,8 @@
 import assert from "node:assert/strict";
+import { checkReport } from "../../src/commands/check_report.ts";
 import { styleFor } from "../../src/commands/style.ts";
+import type { Check } from "../../src/model/check.ts";
+import type { RelayUrl } from "../../src/model/relay_url.ts";
 import {
   authWall,
   challengesOnly,
@@ -7,11 +10,14 @@ import {
   refuses,
   silent,
   startHostileRelay,
+  supportsNegentropy,
   tls,
 } from "../relay/mod.ts";
+import { generateEvents } from "../support/events.ts";
 import { runBigbrotr } from "../support/test_io.ts";
 
-const FAST = ["--set", "monitor.timeouts.read=500ms", "--set", "monitor.timeouts.write=500ms"];
+const FAST = ["read", "write", "capability"]
+  .flatMap((name) => ["--set", `monitor.timeouts.${name}=500ms`]);
 
 Deno.test("check tells a person what it found, relay by relay, in the order they were named", async () => {
   await using good = await startHostileRelay({
@@ -31,6 +37,94 @@ Deno.test("check tells a person what it found, relay by relay, in the order they
   assert.match(second ?? "", /Good relay/);
   assert.match(second ?? "", /max_limit 500/);
   assert.equal(result.stdout.includes("\x1b"), false, "no colour where nobody sees it");
+});
+
+Deno.test("check tells what a relay can, beside what it claims", async () => {
+  await using relay = await startHostileRelay({
+    events: generateEvents(3, { kinds: { 1: 1 } }),
+    behaviours: [supportsNegentropy(), challengesOnly()],
+    nip11: {
+      name: "Claims much",
+      supported_nips: [1, 11, 50],
+      retention: [{ kinds: [4], time: 0 }],
+      tags: ["bitcoin"],
+    },
+  });
+  const { code, stdout } = await runBigbrotr(["check", relay.url, ...FAST]);
+  assert.equal(code, 0);
+  assert.match(stdout, /^ +can +log-in \(NIP-42\) \d+ ms, reconcile \(NIP-77\) \d+ ms$/m);
+  assert.match(stdout, /^ +count \(NIP-45\) not shown: notice/m);
+  assert.match(stdout, /^ +search \(NIP-50\) claimed, not shown: ignored/m);
+  assert.match(stdout, /^ +keeps no kinds 4$/m);
+  assert.match(stdout, /^ +topics bitcoin$/m);
+});
+
+Deno.test("check tells whom a certificate is for and who vouches for it", async () => {
+  await using relay = await startHostileRelay({ behaviours: [tls("valid")] });
+  const { stdout } = await runBigbrotr(["check", relay.url, ...FAST]);
+  assert.match(stdout, /ssl +not valid: [A-Z_]+, until \d{4}-\d\d-\d\d \(\d+ days\), by CN=/);
+  assert.match(stdout, /^ +for relay\.test, localhost, IP Address:127\.0\.0\.1$/m);
+  assert.match(stdout, /^ +vouched for by CN=BigBrotr test root$/m);
+  assert.match(stdout, /^ +sha256 [0-9a-f]{64}$/m);
+});
+
+Deno.test("a host is told by its names, its place and its network", () => {
+  const plain = styleFor(false);
+  const check: Check = {
+    url: "wss://relay.example.com/" as RelayUrl,
+    network: "clearnet",
+    checkedAt: 1_700_000_000,
+    open: { ok: true, openMs: 9, ip: "192.0.2.1" },
+    dns: {
+      outcome: "ok",
+      a: [{ address: "192.0.2.1", ttlSeconds: 60 }],
+      aaaa: [],
+      cname: ["edge.example.net"],
+      ttlSeconds: 60,
+      domain: "example.com",
+      ns: ["ns1.example.net", "ns2.example.net"],
+      ptr: "host.example.net",
+      outcomes: { a: "ok", aaaa: "servfail", ns: "ok", ptr: "ok" },
+      elapsedMs: 4,
+    },
+    geo: { country: "DK", city: "Skagen", latitude: 57.6, longitude: 10.4, geohash: "u4pru" },
+    net: { asn: 64_500, organisation: "Example", network: "192.0.2.0/24", cdn: "Cloudflare" },
+  };
+  assert.deepEqual(checkReport(check, plain).slice(2), [
+    "  dns     192.0.2.1  for 60 s",
+    "          by way of edge.example.net",
+    "          example.com is served by ns1.example.net, ns2.example.net",
+    "          the address is called host.example.net",
+    "          AAAA servfail",
+    "  geo     Skagen, DK  57.6, 10.4  u4pru",
+    "          Cloudflare's edge, not the relay's place",
+    "  net     AS64500  Example  192.0.2.0/24  Cloudflare",
+  ]);
+  const gone: Check = {
+    ...check,
+    open: { ok: false, reason: "name_not_found", phase: "dns", elapsedMs: 3 },
+    dns: {
+      outcome: "nxdomain",
+      a: [],
+      aaaa: [],
+      cname: [],
+      ns: [],
+      outcomes: { a: "nxdomain", aaaa: "nxdomain" },
+      elapsedMs: 4,
+    },
+  };
+  const lines = checkReport({ ...gone, geo: {}, net: {} }, plain);
+  assert.equal(lines[2], "  dns     nxdomain");
+});
+
+Deno.test("a relay's words reach the terminal without control characters", async () => {
+  await using relay = await startHostileRelay({
+    behaviours: [closedWith("blocked", "\x1b[31mred\x07")],
+    nip11: { name: "\x1b]0;title\x07", description: "a\nb\x1b[2J", tags: ["\x1b[0m"] },
+  });
+  const { stdout } = await runBigbrotr(["check", relay.url, ...FAST], { isTerminal: false });
+  // deno-lint-ignore no-control-regex
+  assert.doesNotMatch(stdout, /[\x00-\x09\x0b-\x1f\x7f]/);
 });
 
 Deno.test("check exits 1 when a relay is not online, and says why", async () => {
