@@ -1,4 +1,4 @@
--- The schema after 0004_views, generated: don't edit (tests/support/schema_dump.ts).
+-- The schema after 0006_views, generated: don't edit (tests/support/schema_dump.ts).
 
 create table candidate (
   url text not null,

@@ -4,9 +4,13 @@
 // finds nothing left to do. Never edits what another version applied.
 import { createHash } from "node:crypto";
 import foundation from "../../sql/migrations/0001_foundation.sql" with { type: "text" };
-import functions from "../../sql/migrations/0002_functions.sql" with { type: "text" };
-import statistics from "../../sql/migrations/0003_statistics.sql" with { type: "text" };
-import views from "../../sql/migrations/0004_views.sql" with { type: "text" };
+import relays from "../../sql/migrations/0002_relays.sql" with { type: "text" };
+import events from "../../sql/migrations/0003_events.sql" with { type: "text" };
+import documentsAndServices from "../../sql/migrations/0004_documents_and_services.sql" with {
+  type: "text",
+};
+import statistics from "../../sql/migrations/0005_statistics.sql" with { type: "text" };
+import views from "../../sql/migrations/0006_views.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
 
 /** One step; its version is its place in the list, counted from 1. */
@@ -18,9 +22,11 @@ export interface Migration {
 /** Every migration in order; the last one's number is the schema's version. */
 export const MIGRATIONS: readonly Migration[] = [
   { name: "0001_foundation", sql: foundation },
-  { name: "0002_functions", sql: functions },
-  { name: "0003_statistics", sql: statistics },
-  { name: "0004_views", sql: views },
+  { name: "0002_relays", sql: relays },
+  { name: "0003_events", sql: events },
+  { name: "0004_documents_and_services", sql: documentsAndServices },
+  { name: "0005_statistics", sql: statistics },
+  { name: "0006_views", sql: views },
 ];
 
 /** The database was migrated by a newer program. */

@@ -28,16 +28,21 @@ export function storableText(text: string): string {
   return whole.includes("\0") ? whole.replace(NUL, "\ufffd") : whole;
 }
 
+/** Deeper than any document means something; PostgreSQL's own stack ends at some thousands. */
+const MAX_JSON_DEPTH = 64;
+
 /**
  * The JSON value with {@linkcode storableText} of every string and key in it, for jsonb. JSON spells
- * numbers that are too large (1e999); they parse to Infinity, which no JSON has: null.
+ * numbers that are too large (1e999); they parse to Infinity, which no JSON has: null. What lies
+ * deeper than 64 levels is null too.
  */
-export function storableJson(value: unknown): unknown {
+export function storableJson(value: unknown, depth = 0): unknown {
   if (typeof value === "string") return storableText(value);
   if (typeof value === "number") return Number.isFinite(value) ? value : null;
-  if (Array.isArray(value)) return value.map(storableJson);
   if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_JSON_DEPTH) return null;
+  if (Array.isArray(value)) return value.map((item) => storableJson(item, depth + 1));
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [storableText(key), storableJson(item)]),
+    Object.entries(value).map(([key, item]) => [storableText(key), storableJson(item, depth + 1)]),
   );
 }

@@ -5,6 +5,7 @@ import type { Store } from "../../src/store/connect.ts";
 import { insertSightings, sightingsOf } from "../../src/store/event_relays.ts";
 import {
   deleteEvents,
+  deleteOrphanEvents,
   knownEvents,
   readEvents,
   scanEvents,
@@ -275,6 +276,21 @@ storeTest("deleted events are gone with their sightings", async (store) => {
   assert.equal(row?.n, 6);
   // A writer that looked the event up before it was deleted leaves no sighting of nothing.
   assert.equal(await insertSightings(store, gone.map((seq) => ({ seq, relayId, seenAt: 1 }))), 0);
+});
+
+storeTest("events that no relay was seen to hold are found batch by batch", async (store) => {
+  const events = generateEvents(30, { seed: 10 });
+  const relayId = await ensureRelay(store, relayUrl("wss://one.example.com"), { at: 1 });
+  const held = events.filter((_, i) => i % 3 === 0);
+  const sightings = held.map((event) => ({ eventId: event.id, relayId, seenAt: 1_700_000_000 }));
+  await writeBatch(store, { events, sightings });
+  const end = await settledEventSeq(store);
+  let deleted = 0;
+  for (let afterSeq = 0; afterSeq < end; afterSeq += 7) {
+    deleted += await deleteOrphanEvents(store, { afterSeq, limit: 7 });
+  }
+  assert.equal(deleted, 20);
+  assert.deepEqual([...(await readAll(store)).keys()].sort(), held.map((event) => event.id).sort());
 });
 
 storeTest("a tag has the same key in SQL as here", async (store) => {

@@ -111,6 +111,20 @@ storeTest("any JSON document is stored, its NULs and lone surrogates replaced", 
   );
 });
 
+storeTest(
+  "a document nested deeper than any stack is cut, and costs nobody a call",
+  async (store) => {
+    const relayId = await relay(store, "a");
+    const depth = 50_000;
+    const data: unknown = JSON.parse(`${"[".repeat(depth)}1${"]".repeat(depth)}`);
+    await putRelayMetadata(store, [{ relayId, type: "nip11", data, generatedAt: 1 }]);
+    const [row] = await latestMetadata(store, A);
+    let levels = 0;
+    for (let at = row?.data; Array.isArray(at); at = at[0]) levels += 1;
+    assert.equal(levels, 64);
+  },
+);
+
 storeTest("history expires, the latest document and what it needs do not", async (store) => {
   const relayId = await relay(store, "a");
   for (let i = 1; i <= 5; i++) {

@@ -138,11 +138,22 @@ async function pgliteTemplate(migrated: boolean): Promise<Blob> {
     await store.command("checkpoint", "checkpoint");
     const tar = await store.dump();
     if (tar === undefined) throw new Error("The embedded store gave no data folder");
+    await removeOldTemplates(folder);
     const partial = `${path}.${crypto.randomUUID()}`;
     await Deno.writeFile(partial, new Uint8Array(await tar.arrayBuffer()));
     await Deno.rename(partial, path);
     return tar;
   } finally {
     await Deno.remove(dataDir, { recursive: true });
+  }
+}
+
+// Each change of the schema leaves a template of 40 MB that nobody asks for any more.
+async function removeOldTemplates(folder: string): Promise<void> {
+  const oldest = Date.now() - 86_400_000;
+  for await (const { name } of Deno.readDir(folder)) {
+    if (!/^bigbrotr-pglite-.*\.tar/.test(name)) continue;
+    const { mtime } = await Deno.stat(`${folder}/${name}`);
+    if (mtime !== null && mtime.getTime() < oldest) await Deno.remove(`${folder}/${name}`);
   }
 }

@@ -1,0 +1,207 @@
+-- How relays' documents, the memory of services and the jobs of the DVM change.
+-- Every function takes sets (arrays of equal length, or one jsonb array of objects where rows are
+-- few) and returns what it did. Called twice with the same sets it does the same as once, unless it
+-- says otherwise.
+
+-- Metadata --------------------------------------------------------------------------------------
+
+-- Documents by content. Rows: type, hash (hex), data. Gives the ids in the order of the input.
+create function metadata_insert(rows jsonb) returns int[] language plpgsql as $$
+begin
+  -- By elements: a recordset would turn a document that is null into no value.
+  insert into metadata (type, hash, data)
+  select distinct on (2, 1) g.row ->> 'type', decode(g.row ->> 'hash', 'hex'), g.row -> 'data'
+  from jsonb_array_elements(rows) as g(row)
+  where not exists (
+    select from metadata m
+    where m.hash = decode(g.row ->> 'hash', 'hex') and m.type = g.row ->> 'type')
+  order by 2, 1
+  on conflict on constraint metadata_content do nothing;
+  return (
+    select array_agg(m.id order by g.n)
+    from jsonb_array_elements(rows) with ordinality as g(row, n)
+    left join metadata m on m.hash = decode(g.row ->> 'hash', 'hex') and m.type = g.row ->> 'type'
+  );
+end $$;
+
+-- What relays said of themselves. Rows: relay_id, type, hash, data, generated_at. A document equal
+-- to the relay's latest moves its confirmed_at; another makes a row. Gives the number of changes.
+create function relay_metadata_insert_cascade(rows jsonb) returns int language plpgsql as $$
+declare n int; metadata_ids int[];
+begin
+  metadata_ids := metadata_insert(rows);
+  with given as materialized (
+    select distinct on (g.row ->> 'relay_id', g.row ->> 'type')
+      (g.row ->> 'relay_id')::int as relay_id, g.row ->> 'type' as type,
+      (g.row ->> 'generated_at')::bigint as generated_at, metadata_ids[g.n::int] as metadata_id
+    from jsonb_array_elements(rows) with ordinality as g(row, n)
+    order by g.row ->> 'relay_id', g.row ->> 'type', (g.row ->> 'generated_at')::bigint desc
+  ), latest as materialized (
+    select g.relay_id, g.type, g.generated_at, g.metadata_id, m.generated_at as since,
+      m.metadata_id as latest_id
+    from given g
+    left join lateral (
+      select * from relay_metadata m
+      where m.relay_id = g.relay_id and m.type = g.type order by m.generated_at desc limit 1
+    ) m on true
+  ), confirmed as (
+    update relay_metadata m set confirmed_at = greatest(m.confirmed_at, l.generated_at)
+    from latest l
+    where l.latest_id = l.metadata_id and m.relay_id = l.relay_id and m.type = l.type
+      and m.generated_at = l.since
+  )
+  insert into relay_metadata (relay_id, type, generated_at, metadata_id, confirmed_at)
+  select relay_id, type, generated_at, metadata_id, generated_at
+  from latest
+  where latest_id is distinct from metadata_id and generated_at > coalesce(since, generated_at - 1)
+  on conflict do nothing;
+  get diagnostics n = row_count;
+  return n;
+end $$;
+
+-- History older than `before`; the latest row of each relay and type stays.
+create function relay_metadata_delete_expired(before bigint, max_rows int) returns int
+language plpgsql as $$
+declare n int;
+begin
+  delete from relay_metadata m
+  where (m.relay_id, m.type, m.generated_at) in (
+    select o.relay_id, o.type, o.generated_at from relay_metadata o
+    where o.confirmed_at < before and exists (
+      select from relay_metadata newer
+      where newer.relay_id = o.relay_id and newer.type = o.type
+        and newer.generated_at > o.generated_at)
+    limit max_rows
+  );
+  get diagnostics n = row_count;
+  return n;
+end $$;
+
+create function orphan_metadata_delete(max_rows int) returns int language plpgsql as $$
+declare n int;
+begin
+  delete from metadata m where m.id in (
+    select o.id from metadata o
+    where not exists (select from relay_metadata r where r.metadata_id = o.id) limit max_rows
+  );
+  get diagnostics n = row_count;
+  return n;
+end $$;
+
+-- Service state ---------------------------------------------------------------------------------
+
+create function service_state_upsert(of_service text, of_key text, new_value jsonb, at bigint)
+returns void language sql as $$
+  insert into service_state (service, key, value, updated_at)
+  values (of_service, of_key, new_value, at)
+  on conflict (service, key) do update
+  set value = excluded.value, updated_at = excluded.updated_at
+$$;
+
+-- Puts a value only in place of `old_value` (null: of none); false when another stands there.
+create function service_state_replace(
+  of_service text, of_key text, old_value jsonb, new_value jsonb, at bigint
+) returns bool language plpgsql as $$
+begin
+  if old_value is null then
+    insert into service_state (service, key, value, updated_at)
+    values (of_service, of_key, new_value, at)
+    on conflict do nothing;
+  else
+    update service_state set value = new_value, updated_at = at
+    where service = of_service and key = of_key and value = old_value;
+  end if;
+  return found;
+end $$;
+
+create function service_state_get(of_service text, of_key text) returns jsonb
+language sql stable as $$
+  select value from service_state where service = of_service and key = of_key
+$$;
+
+create function service_state_delete(of_service text, of_key text) returns bool
+language plpgsql as $$
+begin
+  delete from service_state where service = of_service and key = of_key;
+  return found;
+end $$;
+
+-- DVM jobs --------------------------------------------------------------------------------------
+
+-- False when the request is known: the one gate against answering twice.
+create function dvm_job_insert(
+  of_request_id bytea, of_kind int, of_pubkey bytea, at bigint, until_at bigint, of_request text,
+  of_relay_url text
+) returns bool language plpgsql as $$
+begin
+  insert into dvm_job (request_id, kind, pubkey, received_at, expires_at, request, relay_url)
+  values (of_request_id, of_kind, of_pubkey, at, until_at, of_request, of_relay_url)
+  on conflict do nothing;
+  return found;
+end $$;
+
+-- Jobs to work on, first received first (our clock, never the customer's); expired ones are ended.
+create function dvm_job_claim(at bigint, lease_seconds bigint, max_rows int)
+returns setof dvm_job language plpgsql as $$
+begin
+  update dvm_job j set state = 'expired'
+  where j.state in ('received', 'processing') and j.claimed_until <= at and j.expires_at < at;
+  return query
+  with due as materialized (
+    select d.request_id from dvm_job d
+    where d.state in ('received', 'processing') and d.claimed_until <= at
+    order by d.received_at, d.request_id
+    limit max_rows
+    for update skip locked
+  ), claimed as (
+    update dvm_job j
+    set state = 'processing', attempts = j.attempts + 1, claimed_until = at + lease_seconds
+    where j.request_id in (select due.request_id from due)
+    returning j.*
+  )
+  select * from claimed c order by c.received_at, c.request_id;
+end $$;
+
+-- Keeps the signed terminal event before it is published. False when the job already has an answer
+-- or was cancelled: the first one stays.
+create function dvm_job_answer(of_request_id bytea, new_state text, new_answer text, at bigint)
+returns bool language plpgsql as $$
+begin
+  update dvm_job j
+  set state = new_state, answer = new_answer, answered_at = at, claimed_until = 0
+  where j.request_id = of_request_id and j.answer is null
+    and j.state in ('received', 'processing');
+  return found;
+end $$;
+
+create function dvm_job_published(of_request_id bytea, at bigint) returns bool
+language plpgsql as $$
+begin
+  update dvm_job j set published_at = at
+  where j.request_id = of_request_id and j.published_at is null;
+  return found;
+end $$;
+
+-- Only the customer may cancel, and only what is not answered yet.
+create function dvm_job_cancel(of_request_id bytea, of_pubkey bytea) returns bool
+language plpgsql as $$
+begin
+  update dvm_job j set state = 'cancelled', claimed_until = 0
+  where j.request_id = of_request_id and j.pubkey = of_pubkey
+    and j.state in ('received', 'processing');
+  return found;
+end $$;
+
+create function dvm_job_delete_expired(before bigint, max_rows int) returns int
+language plpgsql as $$
+declare n int;
+begin
+  delete from dvm_job j where j.request_id in (
+    select d.request_id from dvm_job d
+    where d.received_at < before and d.state not in ('received', 'processing')
+      and (d.answer is null or d.published_at is not null)
+    limit max_rows
+  );
+  get diagnostics n = row_count;
+  return n;
+end $$;
