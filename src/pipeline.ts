@@ -118,6 +118,7 @@ export const CYCLES: readonly CycleSpec[] = [
         store: await context.store(),
         dialer: context.dialer,
         slots: context.slots("monitor"),
+        blocks: context.blocks,
         ...configuredHostSources(context.config, context.dialer, context.clock),
         signer: await context.signer(),
         publisher: await context.monitorPublisher(),

@@ -85,6 +85,8 @@ export interface CheckFailure<R extends string = string> {
   prefix?: string;
   /** The status of an HTTP answer, where there was one. */
   httpStatus?: number;
+  /** How long the server asks to be left alone (`Retry-After`), in milliseconds. */
+  retryAfterMs?: number;
   /** With what the WebSocket was closed under it (RFC 6455, section 7.4). */
   closeCode?: number;
   /** Evidence for people, cut. */

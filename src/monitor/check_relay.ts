@@ -6,6 +6,7 @@
 import { type Clock, type SignalOptions, systemClock, unixSeconds } from "../lib/clock.ts";
 import { backoffMs } from "../lib/retry.ts";
 import type { Check, CheckName, OpenResult } from "../model/check.ts";
+import type { BlockList } from "../model/block_list.ts";
 import { networkOf, type RelayUrl } from "../model/relay_url.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { HostSlots } from "../net/host_slots.ts";
@@ -20,6 +21,8 @@ export interface CheckDeps extends HostSources {
   dialer: Dialer;
   slots: HostSlots;
   settings: CheckSettings;
+  /** Who is left alone; nobody unless given. */
+  blocked?: BlockList | undefined;
   /** Without one, nothing is written and nobody is logged in to. */
   signer?: Signer | undefined;
   clock?: Clock | undefined;
@@ -45,7 +48,7 @@ export async function checkRelay(
   deps: CheckDeps,
   options: CheckOptions = {},
 ): Promise<Check> {
-  const { clock = systemClock, random = Math.random, slots } = deps;
+  const { clock = systemClock, random = Math.random } = deps;
   const { signal = new AbortController().signal, skip = NONE } = options;
   signal.throwIfAborted();
   const network = networkOf(url);
@@ -65,7 +68,9 @@ export async function checkRelay(
     connection: undefined,
     found,
   };
-  await askRelay(session, found, slots, skip);
+  await askRelay(session, found, deps, skip);
+  // Who is to be left alone is not asked about either.
+  if (found.open?.ok === false && found.open.reason === "blocked") return finished(found);
   for (const part of ASIDE) {
     if (isDue(part, session, skip)) Object.assign(found, await runPart(part, session));
   }
@@ -76,11 +81,11 @@ export async function checkRelay(
 async function askRelay(
   session: CheckSession,
   found: Partial<Check>,
-  slots: HostSlots,
+  { slots, blocked }: Pick<CheckDeps, "slots" | "blocked">,
   skip: ReadonlySet<CheckName>,
 ): Promise<void> {
-  const { url, dialer, signal, clock } = session;
-  const turn = await takeTurn(url, { dialer, slots, signal });
+  const { url, dialer, signal, clock, random } = session;
+  const turn = await takeTurn(url, { dialer, slots, blocked, clock, random, signal });
   if (!turn.ok) {
     found.open = openFailure(turn.failure);
     return;
@@ -109,8 +114,9 @@ function isDue(part: CheckPart, session: CheckSession, skip: ReadonlySet<CheckNa
   return true;
 }
 
+/** 429 too is an answer, but one that asks for fewer questions. */
 function answeredHttp(open: OpenResult | undefined): boolean {
-  return open?.ok === false && open.httpStatus !== undefined;
+  return open?.ok === false && open.httpStatus !== undefined && open.httpStatus !== 429;
 }
 
 /** Runs a part, and again after a failure that may pass by itself. */

@@ -3,6 +3,7 @@
 // nothing has to be remembered, and a relay that was down at its moment gets them when it is back.
 import type { CheckName } from "../model/check.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
+import { spreadOf } from "../lib/spread.ts";
 
 /** How often the parts come that don't come every time, in milliseconds. */
 export interface PartIntervals {
@@ -36,15 +37,6 @@ export function skippedParts(
 export function isDue({ url, onlineAt }: SeenRelay, now: number, intervalMs: number): boolean {
   if (onlineAt === undefined) return true;
   const seconds = intervalMs / 1000;
-  const offset = hash(url) * seconds;
+  const offset = spreadOf(url) * seconds;
   return Math.floor((now + offset) / seconds) > Math.floor((onlineAt + offset) / seconds);
-}
-
-/** FNV-1a, as a fraction of 1: spreads relays over the interval, and needs no more than that. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) {
-    value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  }
-  return (value >>> 0) / 2 ** 32;
 }

@@ -26,11 +26,12 @@ export function checkFailure<R extends string>(
     phase?: string | undefined;
     prefix?: string | undefined;
     httpStatus?: number | undefined;
+    retryAfterMs?: number | undefined;
     closeCode?: number | undefined;
     detail?: string | undefined;
   },
 ): CheckFailure<R> {
-  const { reason, elapsedMs, phase, prefix, httpStatus, closeCode, detail } = failure;
+  const { reason, elapsedMs, phase, prefix, httpStatus, retryAfterMs, closeCode, detail } = failure;
   return {
     ok: false,
     reason,
@@ -38,6 +39,7 @@ export function checkFailure<R extends string>(
     ...(phase === undefined ? {} : { phase }),
     ...(prefix === undefined ? {} : { prefix }),
     ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(closeCode === undefined ? {} : { closeCode }),
     ...(detail === undefined || detail === "" ? {} : { detail }),
   };

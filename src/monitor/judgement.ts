@@ -30,6 +30,8 @@ export interface JudgementDeps {
   config: ControlConfig;
   /** Outlives the cycle: who vouches for us when the cycle itself has too few good relays. */
   alive: RecentlyAlive;
+  /** Relays that were online at their last check, for when too few are remembered. */
+  knownGood: (limit: number) => Promise<RelayUrl[]>;
   /** Whether a relay opens, nothing more. */
   opens: (url: RelayUrl) => Promise<boolean>;
   nowMs: () => number;
@@ -85,7 +87,7 @@ export class Judgement {
     if (this.#ownOutage) return { believed: [], thrownAway: held.length };
     const control = this.#control;
     this.#control = new ControlSet(this.#deps.config);
-    if (control.suspicious) await this.#askWitnesses(control);
+    if (control.suspicious) await this.#askWitnesses(control, held);
     if (!control.ownOutage) return { believed: held, thrownAway: 0 };
     this.#ownOutage = true;
     log.warn("Our own outage on {network}: {control}; {count} failed checks thrown away", {
@@ -96,13 +98,23 @@ export class Judgement {
     return { believed: [], thrownAway: held.length };
   }
 
-  async #askWitnesses(control: ControlSet): Promise<void> {
-    const witnesses = this.#deps.alive.newest(WITNESSES);
+  async #askWitnesses(control: ControlSet, held: readonly Finished[]): Promise<void> {
+    const witnesses = await this.#witnesses(held);
     const answers = await Promise.all(witnesses.map((url) => this.#deps.opens(url)));
     for (const [index, opened] of answers.entries()) {
       control.add(opened);
       const url = witnesses[index];
       if (!opened && url !== undefined) this.#deps.alive.delete(url);
     }
+  }
+
+  /** Those that proved life lately; right after a start, those of the process before. */
+  async #witnesses(held: readonly Finished[]): Promise<RelayUrl[]> {
+    const { alive, knownGood } = this.#deps;
+    const witnesses = alive.newest(WITNESSES);
+    if (witnesses.length === WITNESSES) return witnesses;
+    const failed = new Set(held.map(({ claim }) => claim.url));
+    const others = (await knownGood(WITNESSES + failed.size)).filter((url) => !failed.has(url));
+    return [...new Set([...witnesses, ...others])].slice(0, WITNESSES);
   }
 }

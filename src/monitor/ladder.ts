@@ -28,27 +28,31 @@ export interface NextStanding extends Standing {
   nextCheckAt: number;
 }
 
-/** Waits vary by this share each way. */
-const JITTER = 0.1;
+/** When a check was, and what its successor's time depends on. */
+export interface CheckMoment {
+  /** Unix seconds. */
+  at: number;
+  /** The relay's own place in the interval, from 0 up to 1. */
+  phase: number;
+  random: () => number;
+}
 
-/**
- * The standing after a check. One success is proof of life, whatever came before. `at` is the
- * moment of the check in Unix seconds.
- */
+/** Waits vary by this share each way: after a failure, and around a relay's own moment. */
+const JITTER = 0.1;
+const MOMENT_JITTER = 0.02;
+/** The least wait for a relay's own moment, as a share of the interval. */
+const LEAST_SHARE = 0.25;
+
+/** The standing after a check. One success is proof of life, whatever came before. */
 export function nextStanding(
   before: Standing,
   alive: boolean,
   config: LadderConfig,
-  options: { at: number; random: () => number },
+  moment: CheckMoment,
 ): NextStanding {
-  const { at, random } = options;
+  const { at, random } = moment;
   if (alive) {
-    // The first interval is cut at random: relays that came in one batch spread over the whole of
-    // it, and stay spread.
-    const share = before.state === "unknown"
-      ? 0.25 + 0.75 * random()
-      : 1 + JITTER * (2 * random() - 1);
-    return { state: "online", failures: 0, nextCheckAt: after(at, config.checkIntervalMs * share) };
+    return { state: "online", failures: 0, nextCheckAt: ownMoment(config.checkIntervalMs, moment) };
   }
   const failures = before.failures + 1;
   const delays = config.retryDelaysMs;
@@ -63,6 +67,20 @@ export function nextStanding(
     failures,
     nextCheckAt: after(at, delayMs * spread),
   };
+}
+
+/**
+ * Each relay has a moment of its own in every interval. So ten thousand that came in one batch, or
+ * were all due when the process came back, are spread evenly with their next check and stay so; by
+ * chance alone that would take days. The price: a wait is between 0.25 and 1.25 intervals once, and
+ * one interval from then on.
+ */
+function ownMoment(intervalMs: number, { at, phase, random }: CheckMoment): number {
+  const offsetMs = phase * intervalMs;
+  const earliestMs = at * 1000 + LEAST_SHARE * intervalMs;
+  const round = Math.ceil((earliestMs - offsetMs) / intervalMs);
+  const jitterMs = MOMENT_JITTER * (2 * random() - 1) * intervalMs;
+  return Math.max(at + 1, Math.round((round * intervalMs + offsetMs + jitterMs) / 1000));
 }
 
 function after(at: number, ms: number): number {

@@ -1,26 +1,30 @@
-// One network's share of a cycle: claims its due relays in small batches, checks them in bounded
-// concurrency, one host after itself, and writes what is believed. In: the table of relays. Out:
-// rows, documents, and finished checks for the reporter. Lanes know nothing of each other, so slow
+// One network's share of a cycle: checks its due relays in bounded concurrency, one host after
+// itself, and writes what is believed. In: claims. Out: rows, documents, and finished checks for the
+// reporter. Lanes know nothing of each other, so slow
 // overlay networks hold up nobody.
 import type { Clock } from "../lib/clock.ts";
 import { unixSeconds } from "../lib/clock.ts";
 import type { Count } from "../lib/cycle.ts";
+import { deadline } from "../lib/deadline.ts";
 import { logger } from "../lib/log.ts";
 import { mapConcurrent } from "../lib/pool.ts";
-import { type Check, isOnline } from "../model/check.ts";
+import { spreadOf } from "../lib/spread.ts";
+import { errorText } from "../lib/text.ts";
+import type { Check } from "../model/check.ts";
 import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
-import { byHost } from "../net/turn.ts";
 import type { Store } from "../store/connect.ts";
 import { putRelayMetadata, type RelayDocument } from "../store/metadata.ts";
-import { type CheckClaim, claimRelaysForCheck, insertChecks } from "../store/relay_checks.ts";
+import { type CheckClaim, insertChecks, onlineRelays } from "../store/relay_checks.ts";
 import { type CheckDeps, checkRelay } from "./check_relay.ts";
 import { checkRow } from "./check_row.ts";
+import type { Claims } from "./claims.ts";
 import type { ControlConfig, RecentlyAlive } from "./control_set.ts";
 import { type Finished, Judgement } from "./judgement.ts";
 import { type PartIntervals, skippedParts } from "./due.ts";
 import { documentsOf } from "./kept.ts";
-import { type LadderConfig, type NextStanding, nextStanding } from "./ladder.ts";
+import type { CheckMoment, NextStanding } from "./ladder.ts";
+import { type RateLimitConfig, rateLimitOf, standingAfter } from "./rate_limit.ts";
 import type { Reporter } from "./reporter.ts";
 import { onlyOpening } from "./settings.ts";
 
@@ -37,30 +41,35 @@ export interface LaneDeps extends CheckDeps {
   network: Network;
   /** Checks at a time. */
   maxTasks: number;
-  ladder: LadderConfig;
+  ladder: RateLimitConfig;
+  claims: Claims;
   control: ControlConfig;
   alive: RecentlyAlive;
   intervals: PartIntervals;
-  owner: string;
   clock: Clock;
   random: () => number;
   reporter: Reporter | undefined;
   metrics: MonitorMetrics | undefined;
   count: Count;
-  /** Relays that the cycle may still take up, shared by its lanes. */
-  budget: { left: number };
 }
 
-/** A claim lasts far longer than a batch; a killed process's relays come back after it. */
-const LEASE_SECONDS = 15 * 60;
 const WRITE_BATCH = 100;
 const WRITE_EVERY_MS = 2_000;
+/** How long a lane that ends may take to give its claims back. */
+const RELEASE_MS = 5_000;
+/** Phases in which a dial fails for all URLs of a host and port alike. */
+const BEFORE_URL: ReadonlySet<string | undefined> = new Set(["dns", "tcp"]);
 
 const log = logger("monitor");
 
 /** Checks what is due, until nothing is or the budget is spent. */
 export async function runLane(deps: LaneDeps, signal: AbortSignal): Promise<void> {
-  await new Lane(deps, signal).run();
+  const lane = new Lane(deps, signal);
+  try {
+    await lane.run();
+  } finally {
+    await lane.close();
+  }
 }
 
 class Lane {
@@ -81,22 +90,23 @@ class Lane {
       network,
       config,
       alive,
+      knownGood: (limit) => this.#knownGood(limit),
       opens: (url) => this.#opens(url),
       nowMs: () => clock.monotonicMs(),
     });
   }
 
   async run(): Promise<void> {
-    const { maxTasks, count } = this.#deps;
+    const { maxTasks, claims, count } = this.#deps;
     const work = mapConcurrent(
-      this.#claims(),
+      claims.groups({ signal: this.#signal, isStopped: () => this.#stopped }),
       maxTasks,
       (host, signal) => this.#checkHost(host, signal),
       { signal: this.#signal },
     );
     // Run to its end even when the lane stops early: breaking out would leave a claim under way.
     for await (const finished of work) {
-      for (const one of finished) this.#take(one);
+      for (const one of finished) await this.#take(one);
       if (this.#judgement.isDue) await this.#settle();
       await this.#write(WRITE_BATCH);
     }
@@ -105,40 +115,48 @@ class Lane {
     if (this.#stopped) count("own_outages");
   }
 
-  /** Claimed relays, those of one host together. */
-  async *#claims(): AsyncGenerator<CheckClaim[]> {
-    const { store, network, owner, clock, budget, count, maxTasks } = this.#deps;
-    while (budget.left > 0 && !this.#stopped) {
-      const limit = Math.min(budget.left, Math.max(20, 2 * maxTasks));
-      const claims = await claimRelaysForCheck(store, {
-        limit,
-        at: unixSeconds(clock),
-        leaseSeconds: LEASE_SECONDS,
-        networks: [network],
-        owner,
-        signal: this.#signal,
-      });
-      if (claims.length === 0) return;
-      budget.left -= claims.length;
-      count("relays_claimed", claims.length);
-      yield* byHost(claims, ({ url }) => url);
+  /** Gives back what was not checked; also when the lane failed or was aborted. */
+  async close(): Promise<void> {
+    using limit = deadline(RELEASE_MS);
+    try {
+      await this.#deps.claims.close({ signal: limit.signal });
+    } catch (error) {
+      // The leases end by themselves; what ended the lane is the error to be seen.
+      log.warn("Relays were not given back: {error}", { error: errorText(error) });
     }
   }
 
   async #checkHost(claims: readonly CheckClaim[], signal: AbortSignal): Promise<Finished[]> {
     const finished: Finished[] = [];
-    for (const claim of claims) {
-      if (this.#stopped) break;
-      const { clock, intervals } = this.#deps;
-      const skip = skippedParts(claim, unixSeconds(clock), intervals);
-      const check = await checkRelay(claim.url, this.#deps, { signal, skip });
+    let unreached: Check | undefined;
+    for (const [index, claim] of claims.entries()) {
+      if (this.#stopped || !this.#deps.claims.hasTime(claim)) break;
+      // Nobody answered at this host and port a moment ago: its other URLs are asked no more.
+      const check = unreached === undefined
+        ? await this.#check(claim, signal)
+        : { ...unreached, url: claim.url };
       finished.push({ claim, check });
+      if (!check.open.ok && BEFORE_URL.has(check.open.phase)) unreached = check;
+      if (rateLimitOf(check) !== undefined) {
+        const { nextCheckAt } = this.#standing({ claim, check }).next;
+        await this.#deps.claims.putOff(claims.slice(index + 1), nextCheckAt);
+        break;
+      }
     }
     return finished;
   }
 
-  #take(finished: Finished): void {
+  async #check(claim: CheckClaim, signal: AbortSignal): Promise<Check> {
+    const { clock, intervals } = this.#deps;
+    const skip = skippedParts(claim, unixSeconds(clock), intervals);
+    return await checkRelay(claim.url, this.#deps, { signal, skip });
+  }
+
+  async #take(finished: Finished): Promise<void> {
     const { open } = finished.check;
+    if (!open.ok && open.reason === "blocked") {
+      return await this.#deps.claims.leaveAlone(finished.claim);
+    }
     // Our configuration or our proxy; the relay was never asked.
     if (!open.ok && (open.reason === "proxy_failed" || open.reason === "network_disabled")) {
       const { network, count } = this.#deps;
@@ -160,7 +178,7 @@ class Lane {
 
   /** Writes once there are so many, or some have waited long enough. */
   async #write(atLeast: number): Promise<void> {
-    const { store, clock, reporter } = this.#deps;
+    const { store, clock, reporter, claims } = this.#deps;
     const waited = clock.monotonicMs() - this.#writtenAtMs >= WRITE_EVERY_MS;
     if (this.#believed.length === 0 || (this.#believed.length < atLeast && !waited)) return;
     const batch = this.#believed;
@@ -173,6 +191,7 @@ class Lane {
         return checkRow(claim.id, check, next);
       }),
     );
+    claims.settle(batch.map(({ claim }) => claim.id));
     const documents = batch.flatMap(({ claim, check }) =>
       documentsOf(check).map((one): RelayDocument => ({
         ...one,
@@ -189,8 +208,14 @@ class Lane {
   }
 
   #standing({ claim, check }: Finished): Finished & { next: NextStanding } {
-    const { ladder, random } = this.#deps;
-    const next = nextStanding(claim, isOnline(check), ladder, { at: check.checkedAt, random });
+    const { ladder, random, signer } = this.#deps;
+    const moment: CheckMoment = {
+      at: check.checkedAt,
+      // With our key in it: other monitors should not come at the same moments.
+      phase: spreadOf(`${claim.url} ${signer?.pubkey ?? ""}`),
+      random,
+    };
+    const next = standingAfter(claim, check, ladder, moment);
     return { claim, check, next };
   }
 
@@ -202,6 +227,12 @@ class Lane {
     if (next.state !== claim.state) count(`relays_became_${next.state}`);
     metrics?.checked(claim.network, result);
     if (check.open.ok) metrics?.rttOpen(claim.network, check.open.openMs);
+  }
+
+  async #knownGood(limit: number): Promise<RelayUrl[]> {
+    const { store, network, blocked } = this.#deps;
+    const urls = await onlineRelays(store, { network, limit, signal: this.#signal });
+    return urls.filter((url) => blocked?.kindFor(url) === undefined);
   }
 
   /** A witness's answer: the handshake alone. */

@@ -7,7 +7,9 @@ import type { CycleContext, CycleTask } from "../lib/cycle.ts";
 import { deadline } from "../lib/deadline.ts";
 import { logger } from "../lib/log.ts";
 import { TaskGroup } from "../lib/task_group.ts";
+import { EMPTY_BLOCK_LIST } from "../model/block_list.ts";
 import { type Network, NETWORKS } from "../model/network.ts";
+import type { BlockSource } from "../net/block_source.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { DnsInspector } from "../net/dns.ts";
 import type { Geo } from "../net/geo.ts";
@@ -16,6 +18,7 @@ import type { Publisher } from "../nostr/publisher.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { announce, type AnnouncementSections } from "./announcements.ts";
+import { Claims } from "./claims.ts";
 import { RecentlyAlive } from "./control_set.ts";
 import { REMEMBERED } from "./judgement.ts";
 import { type MonitorMetrics, runLane } from "./lane.ts";
@@ -30,6 +33,8 @@ export interface MonitorDeps {
   dialer: Dialer;
   /** Shared with the other stages: a host sees one connection of ours at a time. */
   slots: HostSlots;
+  /** Who is left alone; nobody unless given. */
+  blocks?: BlockSource | undefined;
   signer: Signer;
   /** Asked for DNS facts, where given. */
   dns?: DnsInspector | undefined;
@@ -65,8 +70,9 @@ async function cycle(
   owner: string,
   { signal, count }: CycleContext,
 ): Promise<void> {
-  const { store, signer, config, clock = systemClock } = deps;
+  const { store, signer, config, clock = systemClock, random = Math.random } = deps;
   const { monitor } = config;
+  const blocked = await deps.blocks?.current() ?? EMPTY_BLOCK_LIST;
   const settings = await withSources(checkSettings(config), deps);
   const publisher = monitor.publish.enabled && monitor.publish.relays.length > 0
     ? deps.publisher
@@ -101,23 +107,38 @@ async function cycle(
   }
   const budget = { left: monitor.maxRelays };
   for (const network of enabledNetworks(config)) {
+    const { maxTasks } = config.networks[network];
+    const claims = new Claims({
+      store,
+      network,
+      owner,
+      batch: Math.max(20, 2 * maxTasks),
+      budget,
+      blocked,
+      maxPerHost: monitor.maxPerHost,
+      intervalMs: monitor.intervalMs,
+      checkIntervalMs: monitor.checkIntervalMs,
+      clock,
+      random,
+      count,
+    });
     checking.spawn(network, (inner) =>
       runLane({
         ...deps,
         settings,
+        blocked,
         network,
-        maxTasks: config.networks[network].maxTasks,
+        maxTasks,
+        claims,
         ladder: monitor,
         control: monitor.control,
         alive: alive.get(network) ?? new RecentlyAlive(REMEMBERED),
         intervals: { writeMs: monitor.writeIntervalMs, capabilityMs: monitor.capabilityIntervalMs },
-        owner,
         clock,
-        random: deps.random ?? Math.random,
+        random,
         reporter,
         metrics: deps.metrics,
         count,
-        budget,
       }, inner));
   }
   await checking.join();

@@ -274,7 +274,7 @@ storeTest(
     assert.equal(counts["report_refused_blocked"], 1);
     assert.equal(counts["announcement_refused_blocked"], 3);
     board.behave();
-    await clock.advance(HOUR_MS);
+    await clock.advance(2 * HOUR_MS);
     const later = await runCycle(monitor);
     assert.equal(later["reports_published"], 1);
     assert.equal(later["announcements_published"], 3);

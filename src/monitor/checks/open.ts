@@ -2,6 +2,7 @@
 // the only one that the parts after it use.
 import type { Check, CheckFailure, OpenSuccess } from "../../model/check.ts";
 import type { DialFacts, DialFailure } from "../../net/dialer.ts";
+import { retryAfterMs } from "../../net/retry_after.ts";
 import { connectRelay } from "../../nostr/relay_connection.ts";
 import { checkFailure, isTransient } from "../failures.ts";
 import { type CheckPart, type CheckSession, wholeMs } from "../session.ts";
@@ -37,7 +38,8 @@ async function run(session: CheckSession): Promise<Partial<Check>> {
 /** A failed dial as the check keeps it. */
 export function openFailure(failure: DialFailure): CheckFailure {
   const { reason, phase, detail, elapsedMs, httpStatus } = failure;
-  return checkFailure({ reason, phase, detail, elapsedMs, httpStatus });
+  const askedMs = retryAfterMs(failure.headers);
+  return checkFailure({ reason, phase, detail, elapsedMs, httpStatus, retryAfterMs: askedMs });
 }
 
 function openSuccess(facts: DialFacts): OpenSuccess {
