@@ -1,0 +1,89 @@
+/**
+ * The alert rules, judged by the real tools where they are: promtool (Debian: prometheus) and amtool
+ * (Debian: prometheus-alertmanager). Without them the rules are parsed, and their metrics known.
+ */
+import assert from "node:assert/strict";
+import { assertKnownMetrics } from "./exposed.ts";
+import { at, rootPath, text, yaml } from "./files.ts";
+import { tempFolder } from "../support/temp_folder.ts";
+import { tool, toolMissing, toolNote } from "./tools.ts";
+
+const FOLDER = "deployments/_shared/prometheus";
+
+interface Rule {
+  alert?: string;
+  record?: string;
+  expr: string;
+  labels?: { severity?: string };
+  annotations?: { summary?: string; description?: string };
+}
+
+async function rules(): Promise<Rule[]> {
+  const groups = at(await yaml(`${FOLDER}/alerts.yaml`), "groups") as { rules: Rule[] }[];
+  return groups.flatMap((group) => group.rules);
+}
+
+Deno.test("alerts ask only for metrics and labels that the process exposes", async () => {
+  const all = await rules();
+  const recorded = all.flatMap(({ record }) => record === undefined ? [] : [record]);
+  for (const { expr } of all) await assertKnownMetrics(expr, recorded);
+});
+
+Deno.test("every alert says how bad it is, what is wrong, and what to do", async () => {
+  for (const { alert, labels, annotations } of await rules()) {
+    if (alert === undefined) continue;
+    assert.match(labels?.severity ?? "", /^(warning|critical)$/, alert);
+    assert.ok((annotations?.summary ?? "").length > 10, alert);
+    assert.ok((annotations?.description ?? "").length > 30, alert);
+  }
+});
+
+Deno.test("every alert is made to fire in the rules' own tests", async () => {
+  const tests = await text(`${FOLDER}/alerts_test.yaml`);
+  for (const { alert } of await rules()) {
+    if (alert !== undefined) assert.ok(tests.includes(`alertname="${alert}"`), alert);
+  }
+});
+
+Deno.test({
+  name: `alerts are quiet in health and fire in trouble${toolNote("promtool")}`,
+  ignore: toolMissing("promtool"),
+  async fn(): Promise<void> {
+    const cwd = rootPath(FOLDER);
+    const checked = await tool("promtool", ["check", "rules", "alerts.yaml"], { cwd });
+    assert.equal(checked.code, 0, checked.text);
+    const tested = await tool("promtool", ["test", "rules", "alerts_test.yaml"], { cwd });
+    assert.equal(tested.code, 0, tested.text);
+  },
+});
+
+Deno.test({
+  name: `Prometheus takes its configuration${toolNote("promtool")}`,
+  ignore: toolMissing("promtool"),
+  async fn(): Promise<void> {
+    await using folder = await tempFolder();
+    const config = (await text(`${FOLDER}/prometheus.yaml`)).replaceAll(
+      "/etc/prometheus/",
+      `${folder.path}/`,
+    );
+    await folder.write("alerts.yaml", await text(`${FOLDER}/alerts.yaml`));
+    await folder.write("targets.yaml", await text("deployments/bigbrotr/targets.yaml"));
+    const path = await folder.write("prometheus.yaml", config);
+    const { code, text: said } = await tool("promtool", ["check", "config", path]);
+    assert.equal(code, 0, said);
+  },
+});
+
+Deno.test({
+  name: `Alertmanager takes its configuration${toolNote("amtool")}`,
+  ignore: toolMissing("amtool"),
+  async fn(): Promise<void> {
+    await using folder = await tempFolder();
+    // Debian 12's amtool is older than url_file; all else is checked as it stands.
+    const config = (await text("deployments/_shared/alertmanager/alertmanager.yaml"))
+      .replace(/url_file: \S+/, "url: http://127.0.0.1:1/");
+    const path = await folder.write("alertmanager.yaml", config);
+    const { code, text: said } = await tool("amtool", ["check-config", path]);
+    assert.equal(code, 0, said);
+  },
+});
