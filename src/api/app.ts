@@ -1,9 +1,14 @@
 // The routes of the HTTP front door and the bounds around them (server.ts listens).
 // In: a Request. Out: a Response. Never throws to the server: what goes wrong inside is logged, and
 // the client reads that something did.
-import { type Context, Hono, type MiddlewareHandler } from "hono";
-import { askProblem, type Problem, problemResponse } from "./problem.ts";
+import { type Context, Hono } from "hono";
+import { docsPage } from "./docs_page.ts";
+import { type ApiEnv, bounds, openToPages, rateLimited } from "./guards.ts";
+import { openApiDocument } from "./openapi.ts";
+import { type Problem, problemResponse } from "./problem.ts";
+import { type Answering, answerQuestion } from "./questions.ts";
 import { unreadyReasons } from "./readiness.ts";
+import { represent } from "./representation.ts";
 import type { ApiConfig } from "../config/api.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { CycleStatus } from "../lib/cycle.ts";
@@ -45,20 +50,22 @@ export interface ApiDeps {
 
 /** How long /ready waits for the database. */
 const PING_TIMEOUT_MS = 5_000;
+/** The documents change with a release; their ETag tells. */
+const DOCUMENT_MAX_AGE_SECONDS = 300;
 const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
 type Handler = (request: Request, signal: AbortSignal) => Promise<Response> | Response;
 
 /** The routes; `draining` ends the work of requests that are still under way. */
-export function createApp(deps: ApiDeps, draining: AbortSignal): Hono {
+export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
   const { config, identity, metrics, clock = systemClock, catalogue = CATALOGUE } = deps;
   const log = logger("api");
-  const app = new Hono();
+  const app = new Hono<ApiEnv>();
   const ready = readiness(deps, clock);
 
   /** One route: bounded in time, its end counted and its failure hidden. */
   function route(path: string, handler: Handler): void {
-    app.get(path, async (context: Context): Promise<Response> => {
+    app.get(path, async (context: Context<ApiEnv>): Promise<Response> => {
       const startedMs = clock.monotonicMs();
       const request = context.req.raw;
       // Not the request's own signal: Deno aborts it after every answer, and warns of that.
@@ -82,10 +89,21 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono {
     });
   }
 
+  if (config.cors) app.use(openToPages());
   app.use(bounds(config));
+  if (config.rateLimit.requests > 0) {
+    const onRefused = (): void => metrics?.request("rate limit", 429, 0);
+    app.use(rateLimited(config.rateLimit, { clock, onRefused }));
+  }
   route(
     "/",
-    () => json({ ...identity, stages: deps.stages().map(withoutError), questions: "/v1" }),
+    () =>
+      json({
+        ...identity,
+        stages: deps.stages().map(withoutError),
+        questions: "/v1",
+        docs: "/docs",
+      }),
   );
   route("/health", () => json({ live: true }));
   route("/ready", async (_request, signal) => {
@@ -98,13 +116,39 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono {
       new Response(await deps.metricsText(), { headers: { "content-type": PROMETHEUS_TEXT } }),
   );
   route("/v1", () => json({ questions: catalogue.map(describe) }));
+  const document = openApiDocument(catalogue, identity);
+  const page = docsPage(document);
+  const kept = {
+    maxAgeSeconds: DOCUMENT_MAX_AGE_SECONDS,
+    compressFromBytes: config.compressFromBytes,
+  };
+  route("/openapi.json", (request) =>
+    represent(request, {
+      ...kept,
+      body: `${JSON.stringify(document)}\n`,
+      type: "application/json",
+    }));
+  route("/docs", (request) =>
+    represent(request, {
+      ...kept,
+      body: page.html,
+      type: "text/html; charset=utf-8",
+      headers: { "content-security-policy": page.policy },
+    }));
+  const answering: Answering = {
+    config,
+    store: deps.store,
+    draining,
+    streams: 0,
+    onError: (error) => void unexpected(log, "a stream", error),
+  };
   let underWay = 0;
   for (const query of catalogue) {
     route(`/v1/${query.name}`, async (request, signal) => {
       if (underWay >= config.maxConcurrent) return problemResponse(BUSY);
       underWay += 1;
       try {
-        return await answer(query, request, signal, deps);
+        return await answerQuestion(query, request, answering, { signal });
       } finally {
         underWay -= 1;
       }
@@ -129,35 +173,6 @@ const INTERRUPTED: Problem = {
   title: "The request took too long or the server is stopping",
   retryAfterSeconds: 5,
 };
-
-async function answer(
-  query: Query,
-  request: Request,
-  signal: AbortSignal,
-  deps: ApiDeps,
-): Promise<Response> {
-  const { maxRows, maxBytes, requestTimeoutMs } = deps.config;
-  const url = new URL(request.url);
-  const given: Record<string, string | string[]> = {};
-  for (const name of new Set(url.searchParams.keys())) {
-    const values = url.searchParams.getAll(name);
-    given[name] = values.length === 1 ? values[0] ?? "" : values;
-  }
-  const page = await query.ask(deps.store, given, {
-    maxRows,
-    maxBytes,
-    timeoutMs: requestTimeoutMs,
-    signal,
-  });
-  if (!page.ok) return problemResponse(askProblem(page.failure));
-  const { rows, next } = page.value;
-  const response = json({ rows, ...(next === undefined ? {} : { next }) });
-  if (next !== undefined) {
-    url.searchParams.set("cursor", next);
-    response.headers.set("link", `<${url.pathname}${url.search}>; rel="next"`);
-  }
-  return response;
-}
 
 /** A handler's answer as a promise, also where it throws before it returns one. */
 async function settled(
@@ -187,22 +202,6 @@ async function databaseAnswers(store: Store): Promise<boolean> {
     if (error instanceof StoreClosed) return false;
     throw error;
   }
-}
-
-/** Refuses what is too large before anything reads it. */
-function bounds(config: ApiConfig): MiddlewareHandler {
-  return async (context, next): Promise<Response | void> => {
-    const { url, headers } = context.req.raw;
-    if (url.length > config.maxUrlChars) {
-      return problemResponse({ status: 414, title: "The URL is too long" });
-    }
-    let bytes = 0;
-    for (const [name, value] of headers) bytes += name.length + value.length;
-    if (bytes > config.maxHeaderBytes) {
-      return problemResponse({ status: 431, title: "The headers are too large" });
-    }
-    await next();
-  };
 }
 
 function describe(query: Query): Record<string, unknown> {

@@ -35,7 +35,7 @@ export function startApi(deps: ApiDeps): Promise<Api> {
       log.error("a request failed outside its handler: {error}", { error: errorText(error) });
       return new Response(null, { status: 500 });
     },
-  }, (request) => app.fetch(request));
+  }, (request, { remoteAddr }) => app.fetch(request, { peer: remoteAddr.hostname }));
   const address = server.addr;
   const name = address.hostname.includes(":") ? `[${address.hostname}]` : address.hostname;
   let stopping: Promise<void> | undefined;
@@ -51,6 +51,9 @@ export function startApi(deps: ApiDeps): Promise<Api> {
       if (!last.expired) throw error;
       // A client that doesn't read its answer; it loses the connection when the process ends.
       log.warn("stopped without waiting for every client");
+    } finally {
+      // A stream whose client left as we stopped may not have heard of it.
+      draining.abort(new DOMException("The server has stopped", "AbortError"));
     }
   }
 

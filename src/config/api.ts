@@ -2,7 +2,7 @@
 import { bytes, duration, flag, integer, port, text } from "./builders.ts";
 import { group, type Values } from "./setting.ts";
 
-export const apiSection = group("HTTP: state, health and metrics.", {
+export const apiSection = group("HTTP: questions to the archive, state, health and metrics.", {
   enabled: flag(true, "Whether the HTTP server runs."),
   host: text("127.0.0.1", "The address to listen on; 0.0.0.0 opens it to everybody.", {
     max: 253,
@@ -31,6 +31,51 @@ export const apiSection = group("HTTP: state, health and metrics.", {
   }),
   max_rows: integer(1_000, "Rows on one page of an answer.", { min: 1, max: 100_000, limit: true }),
   max_size: bytes("4MiB", "Bytes of the rows on one page.", { min: "4KiB", max: "64MiB" }),
+  stream: group("Answers as NDJSON, which go on page after page.", {
+    max_rows: integer(100_000, "Rows of one stream.", { min: 1, max: 100_000_000, limit: true }),
+    max_size: bytes("64MiB", "Bytes of one stream.", { min: "4KiB", max: "100GiB" }),
+    timeout: duration("1m", "How long one stream may take, however slowly it is read.", {
+      min: "1s",
+      max: "1d",
+      limit: true,
+    }),
+    max_concurrent: integer(4, "Streams at once; more are told to come back.", {
+      min: 1,
+      max: 1_000,
+      limit: true,
+    }),
+  }),
+  rate_limit: group("How often one address may ask; IPv6 addresses count by their /64.", {
+    requests: integer(600, "Requests in a window, all at once if need be; 0 for no limit.", {
+      min: 0,
+      max: 10_000_000,
+      limit: true,
+    }),
+    window: duration("1m", "The window; what was used comes back evenly over it.", {
+      min: "1s",
+      max: "1d",
+    }),
+    max_addresses: integer(20_000, "Addresses remembered; the longest silent are forgotten.", {
+      min: 100,
+      max: 10_000_000,
+      limit: true,
+    }),
+    forwarded_header: text(
+      undefined,
+      "Header in which a proxy on this machine tells the client's address, such as " +
+        "X-Forwarded-For; its last address counts, and only when the proxy connects from loopback.",
+      { max: 100, pattern: /^[\w-]+$/, allowed: "the name of a header" },
+    ),
+  }),
+  max_age: duration("10s", "How long caches may keep an answer without asking again.", {
+    min: "0s",
+    max: "1d",
+  }),
+  compress_from: bytes("1KiB", "Answers of this size and more are sent with gzip.", {
+    min: "0B",
+    max: "1GiB",
+  }),
+  cors: flag(true, "Whether web pages from anywhere may read the answers."),
   drain: duration("5s", "How long stopping waits for requests under way.", {
     min: "0s",
     max: "5m",

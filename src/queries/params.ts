@@ -21,12 +21,18 @@ export interface ParamInfo {
   values?: readonly string[];
 }
 
+/** A parameter's JSON Schema, as far as one can say it: what `read` refuses goes beyond it. */
+export type ParamSchema = Readonly<Record<string, unknown>>;
+
 /** Texts are bounded before anything looks at them. */
 const MAX_TEXT = 64 * 1024;
 const MAX_LIST = 200;
 
 /** A parameter read by `read`, whose failure is a phrase. Undefined says that it is required. */
-export function param<T>(info: ParamInfo, read: (value: unknown) => Result<T, string>): Param<T> {
+export function param<T>(
+  info: ParamInfo & { json?: ParamSchema },
+  read: (value: unknown) => Result<T, string>,
+): Param<T> {
   return z.unknown().transform((value, context): T => {
     const result = value === undefined ? fail("is required") : read(value);
     if (result.ok) return result.value;
@@ -37,17 +43,28 @@ export function param<T>(info: ParamInfo, read: (value: unknown) => Result<T, st
 
 /** What a parameter's schema says of itself. */
 export function paramInfo(schema: z.core.$ZodType): ParamInfo {
-  const inner = schema instanceof z.ZodOptional ? schema.unwrap() : schema;
-  const meta = z.globalRegistry.get(inner) ?? {};
+  const meta = metaOf(schema);
   return {
     description: typeof meta.description === "string" ? meta.description : "",
     ...(Array.isArray(meta.values) ? { values: meta.values as string[] } : {}),
   };
 }
 
+/** A parameter as JSON Schema, for documents. */
+export function paramSchema(schema: z.core.$ZodType): ParamSchema {
+  const { values, json } = metaOf(schema);
+  if (Array.isArray(values)) return { type: "string", enum: values };
+  return typeof json === "object" && json !== null ? { ...json } : { type: "string" };
+}
+
+function metaOf(schema: z.core.$ZodType): Record<string, unknown> {
+  const inner = schema instanceof z.ZodOptional ? schema.unwrap() : schema;
+  return z.globalRegistry.get(inner) ?? {};
+}
+
 /** One text of 1 to `max` characters. */
 export function textParam(description: string, max = 200): Param<string> {
-  return param({ description }, (value) => {
+  return param({ description, json: { type: "string", minLength: 1, maxLength: max } }, (value) => {
     const text = oneText(value);
     if (!text.ok) return text;
     const trimmed = text.value.trim();
@@ -60,7 +77,8 @@ export function textParam(description: string, max = 200): Param<string> {
 
 /** A whole number from `min` to `max`. */
 export function integerParam(description: string, min: number, max: number): Param<number> {
-  return param({ description }, (value) => integerOf(value, min, max));
+  const json = { type: "integer", minimum: min, maximum: max };
+  return param({ description, json }, (value) => integerOf(value, min, max));
 }
 
 /** One of a few words, in any case. */
@@ -73,7 +91,11 @@ export function choiceParam<const T extends string>(
 
 /** Several whole numbers: a list, or one text with commas. */
 export function integerListParam(description: string, min: number, max: number): Param<number[]> {
-  return param({ description }, (value) => listOf(value, (item) => integerOf(item, min, max)));
+  const json = listSchema({ type: "integer", minimum: min, maximum: max });
+  return param(
+    { description, json },
+    (value) => listOf(value, (item) => integerOf(item, min, max)),
+  );
 }
 
 /** A public key, given as 64 hex digits, npub or nprofile. */
@@ -91,12 +113,17 @@ export function relayParam(description: string): Param<RelayUrl> {
 
 /** Several relays: a list, or one text with commas or blanks between. */
 export function relayListParam(description: string): Param<RelayUrl[]> {
-  return param({ description }, (value) => listOf(value, relayOf, /[\s,]+/));
+  const json = listSchema({ type: "string" });
+  return param({ description, json }, (value) => listOf(value, relayOf, /[\s,]+/));
 }
 
 /** One of the networks. */
 export function networkParam(description: string): Param<(typeof NETWORKS)[number]> {
   return choiceParam(description, NETWORKS);
+}
+
+function listSchema(items: ParamSchema): ParamSchema {
+  return { type: "array", items, minItems: 1, maxItems: MAX_LIST };
 }
 
 /** The one text in a value; numbers and booleans are written out, lists must hold one item. */

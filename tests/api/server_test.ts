@@ -90,7 +90,7 @@ storeTest("wrong parameters are a problem document that names each", async (stor
 
 storeTest("only reading is answered, and what is too long is not read", async (store) => {
   await using api = await openApi(store, { sets: ["api.max_url_chars=200"] });
-  for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+  for (const method of ["POST", "PUT", "DELETE"]) {
     const refused = await fetch(`${api.url}/v1/relays`, { method });
     await refused.body?.cancel();
     assert.equal(refused.status, 405, method);
