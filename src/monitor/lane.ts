@@ -21,6 +21,7 @@ import { checkRow } from "./check_row.ts";
 import type { Claims } from "./claims.ts";
 import type { ControlConfig, RecentlyAlive } from "./control_set.ts";
 import { type Finished, Judgement } from "./judgement.ts";
+import type { DeltaPublisher } from "./deltas.ts";
 import { type PartIntervals, skippedParts } from "./due.ts";
 import { documentsOf } from "./kept.ts";
 import type { CheckMoment, NextStanding } from "./ladder.ts";
@@ -49,6 +50,7 @@ export interface LaneDeps extends CheckDeps {
   clock: Clock;
   random: () => number;
   reporter: Reporter | undefined;
+  deltas: DeltaPublisher | undefined;
   metrics: MonitorMetrics | undefined;
   count: Count;
 }
@@ -178,20 +180,22 @@ class Lane {
 
   /** Writes once there are so many, or some have waited long enough. */
   async #write(atLeast: number): Promise<void> {
-    const { store, clock, reporter, claims } = this.#deps;
+    const { store, clock, reporter, deltas, claims } = this.#deps;
     const waited = clock.monotonicMs() - this.#writtenAtMs >= WRITE_EVERY_MS;
     if (this.#believed.length === 0 || (this.#believed.length < atLeast && !waited)) return;
     const batch = this.#believed;
     this.#believed = [];
     this.#writtenAtMs = clock.monotonicMs();
     const standings = batch.map((one) => this.#standing(one));
+    const ids = batch.map(({ claim }) => claim.id);
+    const before = await deltas?.before(ids, { signal: this.#signal });
     await insertChecks(
       store,
       standings.map(({ claim, check, next }) => {
         return checkRow(claim.id, check, next);
       }),
     );
-    claims.settle(batch.map(({ claim }) => claim.id));
+    claims.settle(ids);
     const documents = batch.flatMap(({ claim, check }) =>
       documentsOf(check).map((one): RelayDocument => ({
         ...one,
@@ -204,6 +208,7 @@ class Lane {
     for (const { claim, check, next } of standings) {
       this.#countCheck(claim, check, next);
       reporter?.offer(claim.id, check);
+      deltas?.offer({ claim, check, next }, before?.get(claim.id) ?? []);
     }
   }
 

@@ -1,6 +1,7 @@
 // The monitor: relay -> check -> rows in the database, and reports on Nostr. In: relays that are
 // due, oldest first. Out: checks over time, NIP-11 documents, standings with the time of the next
-// check; kinds 30166, 10166, 0 and 10002 where the operator names relays for them.
+// check; kinds 30166, 10166, 0 and 10002 where the operator names relays for them, and where they are
+// wanted changes (1066) and messages to operators (NIP-17).
 // Never promotes or forgets a relay, and publishes nothing without proof of life.
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { CycleContext, CycleTask } from "../lib/cycle.ts";
@@ -20,8 +21,10 @@ import type { Store } from "../store/connect.ts";
 import { announce, type AnnouncementSections } from "./announcements.ts";
 import { Claims } from "./claims.ts";
 import { RecentlyAlive } from "./control_set.ts";
+import { DeltaPublisher } from "./deltas.ts";
 import { REMEMBERED } from "./judgement.ts";
 import { type MonitorMetrics, runLane } from "./lane.ts";
+import { type NoticeDeps, sendNotices } from "./notices.ts";
 import { Reporter } from "./reporter.ts";
 import { checkSettings, enabledNetworks, withSources } from "./settings.ts";
 
@@ -88,7 +91,12 @@ async function cycle(
     count,
   });
 
+  const deltas = publisher !== undefined && monitor.publish.deltas
+    ? new DeltaPublisher({ store, signer, publisher, count })
+    : undefined;
+
   await using publishing = new TaskGroup({ signal });
+  if (deltas !== undefined) publishing.spawn("deltas", (inner) => deltas.run(inner));
   if (publisher !== undefined && reporter !== undefined) {
     publishing.spawn("reports", (inner) => reporter.run(inner));
     publishing.spawn(
@@ -137,14 +145,32 @@ async function cycle(
         clock,
         random,
         reporter,
+        deltas,
         metrics: deps.metrics,
         count,
       }, inner));
   }
   await checking.join();
   reporter?.close();
+  deltas?.close();
+  const notices = noticeDeps(deps, { clock, random, count });
+  if (notices !== undefined) publishing.spawn("notices", (inner) => sendNotices(notices, inner));
   await drain(publishing, signal);
   signal.throwIfAborted();
+}
+
+/** What telling operators needs; undefined while nobody asked for it, or publishing is off. */
+function noticeDeps(
+  { store, signer, publisher, dialer, config }: MonitorDeps,
+  tools: Pick<NoticeDeps, "clock" | "random" | "count">,
+): NoticeDeps | undefined {
+  const { publish, notices } = config.monitor;
+  if (publisher === undefined || !publish.enabled || notices.operators.length === 0) {
+    return undefined;
+  }
+  const relays = notices.relays.length > 0 ? notices.relays : publish.relays;
+  const { contact } = config.identity;
+  return { store, signer, publisher, dialer, config: notices, relays, contact, ...tools };
 }
 
 /** Lets the reports go out, but not for ever: relays that take nothing would stop the checks. */

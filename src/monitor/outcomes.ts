@@ -8,7 +8,7 @@ import type { PublisherOutcome } from "../nostr/publisher.ts";
  * `report_refused_<reason>` per relay that did not. Returns how many took it.
  */
 export function countOutcomes(
-  what: "report" | "announcement",
+  what: "report" | "announcement" | "delta" | "notice",
   outcomes: ReadonlyMap<RelayUrl, PublisherOutcome>,
   count: Count,
 ): number {
