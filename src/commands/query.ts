@@ -1,10 +1,11 @@
 /**
  * `bigbrotr query <name>`: asks the archive one question of the catalogue. In: the question's name
- * and parameters. Out: a table, or JSON; where there is more, the cursor to ask on with. Never:
+ * and parameters. Out: a table, JSON or CSV; where there is more, the cursor to ask on with. Never:
  * knows a question; names, parameters and help come from the catalogue.
  */
 import { openConfiguredStore } from "../context.ts";
 import { nearestName } from "../config/problem.ts";
+import { csvLine } from "../lib/csv.ts";
 import { configureLogging } from "../lib/log.ts";
 import { CATALOGUE, findQuery } from "../queries/catalogue.ts";
 import { paramInfo } from "../queries/params.ts";
@@ -34,12 +35,14 @@ export const queryCommand: CommandSpec = {
     "query relays --param state=online --param sort=rtt --param limit=20",
     `query event_count --param 'filter={"kinds":[1]}' --param group=day`,
     "query relay --param relay=relay.damus.io --json",
+    "query kind_counts --csv",
   ],
   json: true,
   define(command): void {
     command
       .argument("[name]", "the question")
       .option("--param <name=value>", "a parameter; can be repeated", collect)
+      .option("--csv", "rows as RFC 4180 has them, names first, lists and objects as JSON")
       .option("--list", "list the questions and their parameters");
   },
   run: runQuery,
@@ -50,6 +53,9 @@ async function runQuery(call: CommandCall): Promise<number> {
   if (options.flag("list")) return list(call);
   const query = requireQuery(args[0]);
   const given = readParams(options.texts("param"));
+  if (options.flag("csv") && options.flag("json")) {
+    throw new UsageError("Ask for --json or for --csv, not for both");
+  }
   const problems = query.check(given);
   if (problems.length > 0) throw new UsageError(problemsText(problems));
   const config = await call.config();
@@ -74,8 +80,20 @@ async function runQuery(call: CommandCall): Promise<number> {
       return pageOf(await ask(`/v1/${query.name}?${search}`));
     },
   });
-  show(call, page);
+  if (options.flag("csv")) await writeCsv(call, query, page);
+  else show(call, page);
   return EXIT.ok;
+}
+
+/** Byte by byte what the format asks for: a line of ours would end in LF alone. */
+async function writeCsv({ io }: CommandCall, query: Query, { rows, next }: Page): Promise<void> {
+  const names = Object.keys(query.row.shape);
+  const encoder = new TextEncoder();
+  await io.writeBytes(encoder.encode(csvLine(names)));
+  for (const row of rows) {
+    await io.writeBytes(encoder.encode(csvLine(names.map((name) => row[name]))));
+  }
+  if (next !== undefined) io.stderr(`There is more: --param cursor=${next}`);
 }
 
 function show({ io, options }: CommandCall, { rows, next }: Page): void {

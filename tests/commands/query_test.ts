@@ -72,6 +72,20 @@ Deno.test("a question is answered as a table or as JSON, page after page", async
   assert.deepEqual(JSON.parse(count.stdout), { rows: [{ group: [], count: ones }] });
 });
 
+Deno.test("--csv is a table for programs, with its names even where there are no rows", async () => {
+  const base = ["query", "--data", data.path, "--csv"];
+  const kinds = await runBigbrotr([...base, "kind_counts", "--param", "limit=2"]);
+  assert.equal(kinds.code, 0, kinds.stderr);
+  assert.match(kinds.stdout, /^kind,class,events\r\n1,regular,\d+\r\n\d+,\w+,\d+\r\n$/);
+  assert.match(kinds.stderr, /^There is more: --param cursor=/m);
+  const relays = await runBigbrotr([...base, "relays", "--param", "text=beta.example"]);
+  assert.match(relays.stdout, /^url,network,state,.*\r\nwss:\/\/beta.example.com\/,clearnet,/);
+  assert.match(relays.stdout, /,"\[1,11,77\]",\d+\r\n$/);
+  const none = await runBigbrotr([...base, "kind_counts", "--param", "kind=65535"]);
+  assert.equal(none.stdout, "kind,class,events\r\n");
+  assert.equal((await runBigbrotr([...base, "event_stats", "--json"])).code, 2);
+});
+
 Deno.test("bad questions and parameters are bad usage, named with what is allowed", async () => {
   await using folder = await tempFolder();
   const lines: [string[], RegExp][] = [
