@@ -56,6 +56,26 @@ export const synchronizerSection = group(
         max: "365d",
       },
     ),
+    reconcile_ids: integer(
+      50_000,
+      "Events reconciled in one go where a relay speaks NIP-77; more are reconciled in parts.",
+      { min: 100, max: 1_000_000, limit: true },
+    ),
+    recheck: duration(
+      "1d",
+      "After so long what is complete is reconciled again (NIP-77), for events that came late.",
+      { min: "1m", max: "365d" },
+    ),
+    ids_per_request: integer(250, "Events asked for by their ids in one REQ.", {
+      min: 1,
+      max: 5_000,
+      limit: true,
+    }),
+    id_requests: integer(3, "Requests by ids that one relay gets at a time.", {
+      min: 1,
+      max: 20,
+      limit: true,
+    }),
     filter: eventFilter("Which events are archived; {} is all of them."),
     since: moment(0, "Nothing older is archived."),
     until: moment(undefined, "Nothing newer is archived; the present unless given."),

@@ -14,6 +14,8 @@ export interface SecondSplit {
   complete: boolean;
   /** Events that the relay counts and we don't have, where it counts. */
   missing?: number;
+  /** It was reconciled, and the ledger says already what came of it. */
+  reconciled?: boolean;
   /** Why the relay gave no more answers; then the rest of the second was not asked for. */
   stop?: OpenReason;
 }

@@ -119,7 +119,8 @@ export class Ledger {
       until = held.until;
     }
     const kept = this.#intervals.filter((held) =>
-      this.#freshGap(held) || (isDense(held) && held.since > window.until)
+      this.#freshGap(held) || this.#freshlyUndelivered(held) ||
+      (isDense(held) && held.since > window.until)
     );
     const seconds = [...this.#dense].map((second) => ({ since: second, until: second }));
     const obstacles = [...kept, ...seconds].sort((a, b) => a.since - b.since);
@@ -134,12 +135,58 @@ export class Ledger {
     if (since <= until) this.#insert({ since, until, state: "closed", proof });
   }
 
+  /**
+   * Closes a window that was reconciled, whatever it held, but for the parts in which the relay
+   * lists events that it does not give: those are open, even where they were closed before.
+   */
+  reconciled(window: CoverageWindow, undelivered: readonly CoverageWindow[]): void {
+    for (const second of [...this.#dense]) {
+      if (second >= window.since && second <= window.until) this.#dense.delete(second);
+    }
+    const at = this.#options.now;
+    const open = undelivered.reduce<CoverageInterval[]>(
+      (list, part) => coverageInsert(list, { ...part, state: "open", reason: "undelivered", at }),
+      [],
+    );
+    for (const part of uncovered(open, window, ["open"])) {
+      this.#insert({ ...part, state: "closed", proof: "reconciled" });
+    }
+    for (const part of open) {
+      this.#clear(part);
+      this.#insert(part);
+    }
+  }
+
+  /** Whether the relay has listed events in the window that it did not give. */
+  hasUndelivered(window: CoverageWindow): boolean {
+    return this.#intervals.some((held) =>
+      held.state === "open" && held.reason === "undelivered" && held.since <= window.until &&
+      held.until >= window.since
+    );
+  }
+
+  /** Whether all of the window is closed by this proof. */
+  isClosed(window: CoverageWindow, proof: CoverageProof): boolean {
+    const closed = this.#intervals.filter((held) => held.proof === proof);
+    return uncovered(closed, window).length === 0;
+  }
+
   /** The relay was caught: all that rests on the order of its pages is doubtful. */
   doubt(reason: Lie): void {
     this.#intervals = this.#intervals
       .map((held) => isPaged(held) ? { ...held, reason, at: this.#options.now } : held)
       // Inserted one by one, so that neighbours that say the same now are merged.
       .reduce<CoverageInterval[]>((list, held) => coverageInsert(list, held), []);
+  }
+
+  #clear({ since, until }: CoverageWindow): void {
+    this.#intervals = this.#intervals.flatMap((held) => {
+      if (held.until < since || held.since > until) return [held];
+      return [
+        ...(held.since < since ? [{ ...held, until: since - 1 }] : []),
+        ...(held.until > until ? [{ ...held, since: until + 1 }] : []),
+      ];
+    });
   }
 
   #dropGap(second: number): void {
@@ -153,7 +200,8 @@ export class Ledger {
   }
 
   #settled(held: CoverageInterval): boolean {
-    return held.state === "closed" || isPaged(held) || this.#freshGap(held);
+    return held.state === "closed" || isPaged(held) || this.#freshGap(held) ||
+      this.#freshlyUndelivered(held);
   }
 
   #freshGap(held: CoverageInterval): boolean {
@@ -163,7 +211,13 @@ export class Ledger {
   }
 
   #isKept(held: CoverageInterval): boolean {
-    return this.#freshGap(held) || isDense(held);
+    return this.#freshGap(held) || this.#freshlyUndelivered(held) || isDense(held);
+  }
+
+  #freshlyUndelivered(held: CoverageInterval): boolean {
+    const { now, gapRetrySeconds } = this.#options;
+    return held.state === "open" && held.reason === "undelivered" &&
+      held.at > now - gapRetrySeconds;
   }
 }
 

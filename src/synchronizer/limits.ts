@@ -16,6 +16,14 @@ export interface SyncLimits extends SessionLimits, ClaimLimits {
   gapRetrySeconds: number;
   /** Requests of one turn that may go into seconds denser than a page. */
   splitRequests: number;
+  /** Ids reconciled in one go (NIP-77), on either side: a bound for memory. */
+  reconcileIds: number;
+  /** What is closed is reconciled again when that was so long ago. */
+  recheckSeconds: number;
+  /** Events asked for by id in one request. */
+  idsPerRequest: number;
+  /** Such requests in flight. */
+  idRequests: number;
 }
 
 /** What fits most relays. */
@@ -34,4 +42,8 @@ export const DEFAULT_SYNC_LIMITS: Readonly<SyncLimits> = {
   overlapSeconds: 300,
   gapRetrySeconds: 86_400,
   splitRequests: 500,
+  reconcileIds: 50_000,
+  recheckSeconds: 86_400,
+  idsPerRequest: 250,
+  idRequests: 3,
 };

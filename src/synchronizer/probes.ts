@@ -91,7 +91,8 @@ export class Probes {
   }
 }
 
-function noAnswer(page: PageAnswer): OpenReason | undefined {
+/** Why a page that was to answer a question did not; undefined when it did. */
+export function noAnswer(page: PageAnswer): OpenReason | undefined {
   if (page.end === "stopped") return page.stop ?? "protocol_error";
   return page.end === "idle" ? "idle" : undefined;
 }

@@ -39,6 +39,8 @@ export const OPEN_REASONS = [
   "all_dropped",
   /** A second that could not be split, before it is tried again. */
   "dense_second",
+  /** By NIP-77 the relay lists events here that it does not give, or gives others for. */
+  "undelivered",
 ] as const;
 /** One of {@linkcode OPEN_REASONS}. */
 export type OpenReason = typeof OPEN_REASONS[number];
@@ -50,6 +52,16 @@ export type Lie = typeof LIES[number];
 
 /** Why a second is a gap: it holds more events than a page, and nothing would split them. */
 export type GapReason = "dense_second";
+
+/** Ways to answer pages that leave ground open which NIP-77 may still close. */
+export function isPagingHabit(reason: OpenReason): boolean {
+  return isLie(reason) || reason === "ignores_until" || reason === "all_dropped";
+}
+
+/** Whether it lies in the ground alone, so that the relay can be asked for other ground. */
+export function isOfGround(reason: OpenReason): boolean {
+  return reason === "all_dropped" || reason === "undelivered";
+}
 
 /** Whether a reason puts earlier pages of the relay in doubt. */
 export function isLie(reason: OpenReason): reason is Lie {

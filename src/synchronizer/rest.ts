@@ -28,6 +28,8 @@ function leastRest({ outcome, reason }: Pick<SyncReport, "outcome" | "reason">):
   if (outcome === "busy") return MINUTE;
   switch (reason) {
     case undefined:
+    // What the relay lists and does not give is tried again as gaps are; the rest goes on.
+    case "undelivered":
       return 0;
     case "disconnected":
     case "idle":

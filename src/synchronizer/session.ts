@@ -10,6 +10,7 @@ import type { RelayUrl } from "../model/relay_url.ts";
 import type { Dialer, DialFailure, Resolution } from "../net/dialer.ts";
 import {
   connectRelay,
+  type NegentropySession,
   type RelayConnection,
   type RequestedPage,
 } from "../nostr/relay_connection.ts";
@@ -61,6 +62,15 @@ export interface RelaySession extends AsyncDisposable {
   listen(filter: Filter, options: SignalOptions): Promise<PageAnswer>;
   /** The relay's exact count, where it claims to count (NIP-45) and does. */
   count(filter: Filter, options: SignalOptions): Promise<number | undefined>;
+  /**
+   * Events by their ids, at most as many as fit a page; several calls may be in flight. Where the
+   * connection breaks under it, what had come by then. Rejects only with `signal.reason`.
+   */
+  byIds(ids: readonly string[], options: SignalOptions): Promise<PageAnswer>;
+  /** A reconciliation (NIP-77) on the connection as it is; one that is broken ends it at once. */
+  negentropy(filter: Filter, options: SignalOptions): NegentropySession;
+  /** What the relay says of itself. */
+  readonly claims: RelayClaims;
   /** Pages are smaller than they could be. */
   readonly reduced: boolean;
   /** REQs sent. */
@@ -125,6 +135,7 @@ class LadderSession implements RelaySession {
   #eoseTrusted = false;
   #requests = 0;
   #bytesBefore = 0;
+  #reconnecting: Promise<boolean> | undefined;
 
   constructor(url: RelayUrl, connection: RelayConnection, deps: SessionDeps) {
     this.#url = url;
@@ -141,6 +152,10 @@ class LadderSession implements RelaySession {
 
   get reduced(): boolean {
     return this.#limit < this.#top;
+  }
+
+  get claims(): RelayClaims {
+    return this.#deps.claims;
   }
 
   get requests(): number {
@@ -186,6 +201,29 @@ class LadderSession implements RelaySession {
     const outcome = await this.#connection.count(filter, { idleMs, signal });
     signal?.throwIfAborted();
     return outcome.ok && !outcome.approximate ? outcome.count : undefined;
+  }
+
+  async byIds(ids: readonly string[], options: SignalOptions): Promise<PageAnswer> {
+    const asked = ids.slice(0, this.#top);
+    const limit = asked.length;
+    for (;;) {
+      const connection = this.#connection;
+      const page = await this.#request({ ids: [...asked], limit }, options);
+      const answer = this.#toAnswer(page, limit);
+      if (answer.stop !== "disconnected") return answer;
+      if (answer.size > 0) this.#failures = 0;
+      if (this.#failures >= this.#deps.limits.reconnects) return answer;
+      if (!await this.#reconnectOnce(connection, options)) {
+        return { ...answer, stop: "unreachable" };
+      }
+      // The rest of them is the caller's to ask for again.
+      if (answer.size > 0) return { ...answer, end: "limit" };
+    }
+  }
+
+  negentropy(filter: Filter, { signal }: SignalOptions): NegentropySession {
+    const { idleMs } = this.#deps.limits;
+    return this.#connection.openNegentropy(filter, { idleMs, signal });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -285,6 +323,15 @@ class LadderSession implements RelaySession {
   #shrink(): void {
     this.#goodPages = 0;
     this.#limit = Math.max(MIN_PAGE_SIZE, Math.floor(this.#limit / 2));
+  }
+
+  /** Makes one connection in place of the broken one, for all requests that it broke under. */
+  async #reconnectOnce(broken: RelayConnection, options: SignalOptions): Promise<boolean> {
+    if (this.#connection !== broken) return true;
+    this.#reconnecting ??= this.#reconnect(options).finally(() => {
+      this.#reconnecting = undefined;
+    });
+    return await this.#reconnecting;
   }
 
   async #reconnect(options: SignalOptions): Promise<boolean> {

@@ -17,13 +17,15 @@ import type { Store } from "../store/connect.ts";
 import { readCoverage, replaceCoverage } from "../store/coverage.ts";
 import { ensureRelay } from "../store/relays.ts";
 import { relayClaims } from "./claims.ts";
-import { SeenParts, splitSecond } from "./dense.ts";
+import { type SecondSplit, SeenParts, splitSecond } from "./dense.ts";
 import { Evidence } from "./evidence.ts";
 import { Ledger } from "./ledger.ts";
 import { DEFAULT_SYNC_LIMITS, type SyncLimits } from "./limits.ts";
+import { Nip77 } from "./nip77.ts";
 import type { PageAnswer } from "./page.ts";
 import { Probes } from "./probes.ts";
-import type { OpenReason } from "./reasons.ts";
+import { isOfGround, isPagingHabit, type OpenReason } from "./reasons.ts";
+import type { Reconciliation } from "./reconcile.ts";
 import { outcomeOf, type SyncProgress, type SyncReport } from "./report.ts";
 import { openSession, type RelaySession } from "./session.ts";
 import { walkHole } from "./walk.ts";
@@ -57,6 +59,9 @@ export interface SyncRequest {
   onProgress?: ((progress: SyncProgress, page: PageResult) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
+
+/** Sightings of archived events come without a page. */
+const NO_PAGE = { received: 0, newEvents: 0, repeated: 0 };
 
 /** The ledger is written at most so often, and at the end. */
 const SAVE_EVERY_MS = 1000;
@@ -99,6 +104,7 @@ class Turn {
     reached: undefined,
     gaps: 0,
   };
+  #session: RelaySession | undefined;
   #splitRequests = 0;
   #savedMs = -Infinity;
   #saved: readonly CoverageInterval[];
@@ -141,7 +147,8 @@ class Turn {
 
   async run(): Promise<SyncReport> {
     const holes = this.#ledger.todo(this.#window);
-    if (holes.length === 0) return this.#report({});
+    const nip77 = await this.#openNip77();
+    if (holes.length === 0 && !nip77.recheckIsDue) return this.#report({});
     const { signal } = this.#request;
     const turn = await this.#takeTurn();
     if (turn === undefined) return this.#report({ outcome: "busy" });
@@ -158,26 +165,83 @@ class Turn {
     }, { signal });
     if (!opened.ok) return await this.#failed(holes, opened.failure);
     await using session = opened.value;
-    let reason: OpenReason | undefined;
-    for (const hole of holes) {
-      const end = await this.#walk(hole, session);
-      reason ??= end;
-      // Only what was dropped lies in the hole; every other reason is the relay's.
-      if (end !== undefined && end !== "all_dropped") break;
-    }
-    this.#measure(session);
+    this.#session = session;
+    nip77.use(session);
+    const reason = await this.#fillAll(holes, session, nip77);
+    this.#measure();
     await this.#save();
     return this.#report(reason === undefined ? {} : { reason });
   }
 
-  #walk(hole: CoverageWindow, session: RelaySession): Promise<OpenReason | undefined> {
+  /** All holes, and then a comparison of everything where one is due; why some of it is open. */
+  async #fillAll(
+    holes: readonly CoverageWindow[],
+    session: RelaySession,
+    nip77: Nip77,
+  ): Promise<OpenReason | undefined> {
+    let reason: OpenReason | undefined;
+    for (const hole of holes) {
+      const end = await this.#fill(hole, session, nip77);
+      reason ??= end;
+      // What lies in the ground is behind it now; every other reason is the relay's.
+      if (end !== undefined && !isOfGround(end)) return reason;
+    }
+    if (!await nip77.works() || !nip77.recheckIsDue) return reason;
+    const { stop, undelivered } = await nip77.recheck();
+    return stop ?? reason ?? (undelivered ? "undelivered" : undefined);
+  }
+
+  /** One hole, by the strategy that is cheaper there, and by the other one where that fails. */
+  async #fill(
+    hole: CoverageWindow,
+    session: RelaySession,
+    nip77: Nip77,
+  ): Promise<OpenReason | undefined> {
+    let rest = hole;
+    if (await nip77.prefers(hole)) {
+      const done = await nip77.reconcile(hole);
+      if (done.fault === undefined) return this.#endOf(hole, done);
+      rest = { since: hole.since, until: done.below ?? hole.until };
+    }
+    const end = await this.#walk(rest, session, nip77);
+    if (end === undefined || !isPagingHabit(end) || !await nip77.works()) return end;
+    const done = await nip77.reconcile(rest);
+    return done.fault === undefined ? this.#endOf(rest, done) : end;
+  }
+
+  /** Why reconciled ground is open, if it is; what was not come to is open for that reason. */
+  #endOf(hole: CoverageWindow, done: Reconciliation): OpenReason | undefined {
+    const { stop, below, undelivered } = done;
+    if (stop === undefined) return undelivered ? "undelivered" : undefined;
+    if (below !== undefined) this.#ledger.open({ since: hole.since, until: below }, stop);
+    return stop;
+  }
+
+  /** A second that is denser than a page: by its ids where that works, else by kinds and authors. */
+  async #split(
+    second: number,
+    nip77: Nip77,
+    byParts: () => Promise<SecondSplit>,
+  ): Promise<SecondSplit> {
+    if (!await nip77.works()) return await byParts();
+    const done = await nip77.reconcile({ since: second, until: second });
+    if (done.fault !== undefined) return await byParts();
+    if (done.stop !== undefined) return { complete: false, stop: done.stop };
+    return { complete: !done.undelivered, reconciled: true };
+  }
+
+  #walk(
+    hole: CoverageWindow,
+    session: RelaySession,
+    nip77: Nip77,
+  ): Promise<OpenReason | undefined> {
     const options = { signal: this.#request.signal };
     const asked = {
       filter: this.#filter,
       evidence: this.#evidence,
       fetch: (filter: Filter): Promise<PageAnswer> => session.page(filter, options),
       listen: (filter: Filter): Promise<PageAnswer> => session.listen(filter, options),
-      take: (page: PageAnswer): Promise<PageResult> => this.#take(page, session),
+      take: (page: PageAnswer): Promise<PageResult> => this.#take(page),
     };
     return walkHole(hole, {
       ledger: this.#ledger,
@@ -189,27 +253,53 @@ class Turn {
         return asked.fetch(within(this.#filter, window));
       },
       split: (second, known) =>
-        splitSecond(second, known, {
-          ...asked,
-          count: (filter) => session.count(filter, options),
-          seen: this.#seen,
-          mayAsk: () => this.#splitRequests++ < this.#limits.splitRequests,
-          reduced: session.reduced,
-        }),
+        this.#split(second, nip77, () =>
+          splitSecond(second, known, {
+            ...asked,
+            count: (filter) => session.count(filter, options),
+            seen: this.#seen,
+            mayAsk: () => this.#splitRequests++ < this.#limits.splitRequests,
+            reduced: session.reduced,
+          })),
       isNewest: (newest) =>
         this.#request.until === undefined && newest.until === this.#window.until,
-      moved: () =>
-        this.#clock.monotonicMs() - this.#savedMs < SAVE_EVERY_MS
-          ? Promise.resolve()
-          : this.#save(),
-      mustStop: () =>
-        this.#clock.monotonicMs() - this.#startedMs >= this.#limits.maxRelayMs
-          ? "time_up"
-          : undefined,
+      moved: () => this.#moved(),
+      mustStop: () => this.#mustStop(),
     });
   }
 
-  async #take(page: PageAnswer, session: RelaySession): Promise<PageResult> {
+  #openNip77(): Promise<Nip77> {
+    return Nip77.open({
+      url: this.#url,
+      relayId: this.#relayId,
+      filter: this.#filter,
+      window: this.#window,
+      filterKey: this.#filterKey,
+      store: this.#deps.store,
+      ledger: this.#ledger,
+      limits: this.#limits,
+      now: unixSeconds(this.#clock),
+      signal: this.#request.signal,
+      take: (page) => this.#take(page),
+      sighted: (newSightings) => {
+        this.#tell({ ...NO_PAGE, accepted: [], dropped: {}, newSightings });
+      },
+      moved: () => this.#moved(),
+      mustStop: () => this.#mustStop(),
+    });
+  }
+
+  #moved(): Promise<void> {
+    const isEarly = this.#clock.monotonicMs() - this.#savedMs < SAVE_EVERY_MS;
+    return isEarly ? Promise.resolve() : this.#save();
+  }
+
+  #mustStop(): OpenReason | undefined {
+    const elapsedMs = this.#clock.monotonicMs() - this.#startedMs;
+    return elapsedMs >= this.#limits.maxRelayMs ? "time_up" : undefined;
+  }
+
+  async #take(page: PageAnswer): Promise<PageResult> {
     const result = await this.#deps.ingest.page({
       relayId: this.#relayId,
       filter: within(this.#filter, this.#window),
@@ -217,21 +307,25 @@ class Turn {
       seenAt: unixSeconds(this.#clock),
     }, { signal: this.#request.signal });
     this.#seen.note(result.accepted);
+    this.#tell(result);
+    return result;
+  }
+
+  #tell(result: PageResult): void {
     const progress = this.#progress;
     progress.received += result.received;
     progress.newEvents += result.newEvents;
     progress.newSightings += result.newSightings;
     progress.repeated += result.repeated;
     addDrops(progress.dropped, result.dropped);
-    this.#measure(session);
+    this.#measure();
     progress.gaps = this.#ledger.intervals.filter((held) => held.state === "gap").length;
     this.#request.onProgress?.({ ...progress, dropped: { ...progress.dropped } }, result);
-    return result;
   }
 
-  #measure(session: RelaySession): void {
-    this.#progress.requests = session.requests;
-    this.#progress.bytes = session.bytes;
+  #measure(): void {
+    this.#progress.requests = this.#session?.requests ?? 0;
+    this.#progress.bytes = this.#session?.bytes ?? 0;
   }
 
   /** The right to connect to the host; undefined when others hold it for too long. */

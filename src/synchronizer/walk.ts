@@ -136,8 +136,9 @@ class Walk {
     for (const { second, ids } of this.#dense) {
       const mustStop = this.#deps.mustStop();
       if (mustStop !== undefined) return mustStop;
-      const { complete, missing, stop } = await this.#deps.split(second, ids);
+      const { complete, missing, reconciled, stop } = await this.#deps.split(second, ids);
       if (stop !== undefined) return stop;
+      if (reconciled) continue;
       if (complete) ledger.fill(second, this.#proof);
       else ledger.gap(second, missing);
       await this.#deps.moved();

@@ -1,0 +1,274 @@
+// NIP-77 in one relay's turn: whether it really works there, where it is worth while, and when what
+// is closed is compared once more. In: a session and a ledger. Out: reconciled ground; the verdict
+// and how far the last comparison came are remembered under the relay and filter.
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import type { PageResult } from "../ingest/ingest.ts";
+import { logger } from "../lib/log.ts";
+import type { CoverageWindow } from "../model/coverage.ts";
+import type { Filter } from "../model/filter.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
+import { isHex } from "../model/hex.ts";
+import { insertSightings } from "../store/event_relays.ts";
+import { knownEvents } from "../store/events.ts";
+import type { Store } from "../store/connect.ts";
+import { getState, putState } from "../store/service_state.ts";
+import { countInWindow, sightedIds } from "../store/sighted_ids.ts";
+import { IdSet } from "./id_set.ts";
+import type { Ledger } from "./ledger.ts";
+import type { SyncLimits } from "./limits.ts";
+import { negotiate } from "./negotiate.ts";
+import type { PageAnswer } from "./page.ts";
+import type { OpenReason } from "./reasons.ts";
+import { type OurIds, reconcile, type Reconciliation } from "./reconcile.ts";
+import type { RelaySession } from "./session.ts";
+
+/** What it works with. */
+export interface Nip77Deps {
+  readonly url: RelayUrl;
+  readonly relayId: number;
+  /** What is archived from this relay; no window. */
+  readonly filter: Filter;
+  /** What the turn is about. */
+  readonly window: CoverageWindow;
+  /** The filter as the ledger knows it. */
+  readonly filterKey: string;
+  readonly store: Store;
+  readonly ledger: Ledger;
+  readonly limits: SyncLimits;
+  /** Unix seconds. */
+  readonly now: number;
+  readonly signal: AbortSignal | undefined;
+  take(page: PageAnswer): Promise<PageResult>;
+  /** Told of sightings that cost no download. */
+  sighted(newSightings: number): void;
+  /** Called when the ledger has moved. */
+  moved(): Promise<void>;
+  mustStop(): OpenReason | undefined;
+}
+
+const SERVICE = "synchronizer";
+const NIP_NEGENTROPY = 77;
+const VERDICT_SECONDS = 86_400;
+const NARROW_SECONDS = 86_400;
+/** Archived events in new ground of less than a day that make reconciling cheaper than a page. */
+const FEW_EVENTS = 20;
+const LOOKUP_IDS = 1_000;
+const NOTHING: CoverageWindow = { since: 0, until: 0 };
+
+const remembered = z.object({
+  works: z.boolean(),
+  /** When that was found out, Unix seconds. */
+  triedAt: z.number(),
+  /** When a comparison of everything was begun that has come to its end. */
+  recheckedAt: z.number().optional(),
+  /** One that has not: when it was begun, and the newest second that it has yet to compare. */
+  recheck: z.object({ startedAt: z.number(), below: z.number() }).optional(),
+});
+type Remembered = z.infer<typeof remembered>;
+
+const log = logger("synchronizer");
+
+/** NIP-77 for one relay and filter, during one turn. */
+export class Nip77 {
+  readonly #deps: Nip77Deps;
+  readonly #key: string;
+  #state: Remembered | undefined;
+  #session: RelaySession | undefined;
+
+  /** Reads what is remembered. */
+  static async open(deps: Nip77Deps): Promise<Nip77> {
+    const digest = createHash("sha256").update(deps.filterKey).digest("hex").slice(0, 16);
+    const key = `nip77:${deps.relayId}:${digest}`;
+    const state = await getState(deps.store, SERVICE, key, remembered, signalOf(deps));
+    return new Nip77(deps, key, state);
+  }
+
+  private constructor(deps: Nip77Deps, key: string, state: Remembered | undefined) {
+    this.#deps = deps;
+    this.#key = key;
+    this.#state = state;
+  }
+
+  /** From now on the relay can be asked. */
+  use(session: RelaySession): void {
+    this.#session = session;
+  }
+
+  /** Whether a comparison of what is closed is due; true only where NIP-77 has worked. */
+  get recheckIsDue(): boolean {
+    const state = this.#state;
+    if (state === undefined || !state.works) return false;
+    return state.recheck !== undefined ||
+      (state.recheckedAt ?? -Infinity) <= this.#deps.now - this.#deps.limits.recheckSeconds;
+  }
+
+  /** Whether NIP-77 works here; tried once a day, on relays that claim it. */
+  async works(): Promise<boolean> {
+    const session = this.#session;
+    if (session === undefined || this.#deps.filter.search !== undefined) return false;
+    const state = this.#state;
+    if (state !== undefined && state.triedAt > this.#deps.now - VERDICT_SECONDS) return state.works;
+    if (!session.claims.nips.includes(NIP_NEGENTROPY)) return false;
+    const works = await this.#probe(session);
+    await this.#remember({ ...state, works, triedAt: this.#deps.now });
+    return works;
+  }
+
+  /**
+   * Whether to reconcile this hole rather than to walk it: what the archive does not hold comes
+   * cheaper in pages, what it holds from elsewhere need not come at all.
+   */
+  async prefers(hole: CoverageWindow): Promise<boolean> {
+    if (!await this.works()) return false;
+    const { store, filter, ledger, limits, signal } = this.#deps;
+    // An empty page would close what the relay has told us it does not give.
+    if (ledger.hasUndelivered(hole)) return true;
+    const isNarrow = hole.until - hole.since < NARROW_SECONDS;
+    const atMost = isNarrow ? Math.min(FEW_EVENTS, limits.pageSize) : limits.pageSize;
+    return await countInWindow(store, { filter, window: hole, atMost, signal }) >= atMost;
+  }
+
+  /** Reconciles this ground. A relay that fails here by habit is not asked again for a day. */
+  async reconcile(
+    ground: CoverageWindow,
+    moved: (below: number) => Promise<void> = () => this.#deps.moved(),
+  ): Promise<Reconciliation> {
+    const { ledger, limits, signal, take, mustStop, url } = this.#deps;
+    const session = this.#requireSession();
+    const done = await reconcile(ground, {
+      ledger,
+      take,
+      mustStop,
+      moved,
+      maxIds: limits.reconcileIds,
+      idsPerRequest: Math.min(limits.idsPerRequest, session.claims.maxLimit ?? Infinity),
+      idRequests: limits.idRequests,
+      open: (window) => session.negentropy(this.#within(window), { signal }),
+      newest: (window) => session.page({ ...this.#within(window), limit: 1 }, { signal }),
+      byIds: (ids) => session.byIds(ids, { signal }),
+      ours: (window) => this.#ours(window),
+      recognise: (ids) => this.#recognise(ids),
+    });
+    signal?.throwIfAborted();
+    const { window } = this.#deps;
+    if (
+      done.below === undefined && ground.since === window.since && ground.until === window.until
+    ) {
+      await this.#rechecked(this.#deps.now);
+    }
+    if (done.fault !== undefined) {
+      log.debug("{url}: NIP-77 ended: {fault}", { url, fault: done.fault });
+      if (done.isHabit) {
+        await this.#remember({ ...this.#state, works: false, triedAt: this.#deps.now });
+      }
+    }
+    return done;
+  }
+
+  /** Compares everything once more, or what an earlier turn has left of that. */
+  async recheck(): Promise<Reconciliation> {
+    const { window } = this.#deps;
+    const begun = this.#state?.recheck;
+    const startedAt = begun?.startedAt ?? this.#deps.now;
+    const until = Math.min(window.until, begun?.below ?? window.until);
+    let reached = until;
+    const done: Reconciliation = until < window.since
+      ? { undelivered: false }
+      : await this.reconcile({ since: window.since, until }, async (below) => {
+        reached = below;
+        await this.#deps.moved();
+      });
+    const { works, triedAt, recheckedAt } = this.#requireState();
+    if (done.below === undefined) await this.#rechecked(startedAt);
+    else {
+      await this.#remember({
+        works,
+        triedAt,
+        ...(recheckedAt === undefined ? {} : { recheckedAt }),
+        recheck: { startedAt, below: reached },
+      });
+    }
+    return done;
+  }
+
+  /** True when the relay lists an event that it has just given; an empty one need only answer. */
+  async #probe(session: RelaySession): Promise<boolean> {
+    const { window: all, limits, signal, take } = this.#deps;
+    const page = await session.page({ ...this.#within(all), limit: 1 }, { signal });
+    const { accepted: [event] } = await take(page);
+    const second = event?.created_at;
+    const window = second === undefined ? NOTHING : { since: second, until: second };
+    await using negentropy = session.negentropy(this.#within(window), { signal });
+    const found = await negotiate(negentropy, new IdSet(0), window, limits.reconcileIds);
+    signal?.throwIfAborted();
+    if (!found.ok) return found.why === "overflow";
+    return event === undefined || found.need.has(event.id);
+  }
+
+  async #ours(asked: CoverageWindow): Promise<OurIds | undefined> {
+    const { store, relayId, filter, limits, signal } = this.#deps;
+    const ids = new IdSet(limits.reconcileIds);
+    let window = asked;
+    for await (const batch of sightedIds(store, { relayId, filter, window: asked, signal })) {
+      for (const { createdAt, id } of batch) {
+        if (ids.size() < limits.reconcileIds) {
+          ids.prepend(createdAt, id);
+          continue;
+        }
+        // The second that does not fit wholly is for the next window.
+        if (createdAt === asked.until) return undefined;
+        window = { since: createdAt + 1, until: asked.until };
+        ids.dropSecond(createdAt);
+        return { window, ids };
+      }
+    }
+    return { window, ids };
+  }
+
+  async #recognise(ids: readonly string[]): Promise<ReadonlySet<string>> {
+    const { store, relayId, now } = this.#deps;
+    const options = signalOf(this.#deps);
+    const held = new Set<string>();
+    for (let at = 0; at < ids.length; at += LOOKUP_IDS) {
+      const asked = ids.slice(at, at + LOOKUP_IDS).filter((id) => isHex(id, 32));
+      const seqs = await knownEvents(store, asked, options);
+      const rows = [...seqs.values()].map((seq) => ({ seq, relayId, seenAt: now }));
+      this.#deps.sighted(await insertSightings(store, rows, options));
+      for (const id of seqs.keys()) held.add(id);
+    }
+    return held;
+  }
+
+  /** Everything was compared, beginning at this time. */
+  async #rechecked(startedAt: number): Promise<void> {
+    const { works, triedAt } = this.#requireState();
+    await this.#remember({ works, triedAt, recheckedAt: startedAt });
+  }
+
+  #within({ since, until }: CoverageWindow): Filter {
+    const { filter } = this.#deps;
+    // For relays that take `since: 0` for nonsense.
+    return since === 0 ? { ...filter, until } : { ...filter, since, until };
+  }
+
+  async #remember(state: Remembered): Promise<void> {
+    this.#state = state;
+    const { store, now } = this.#deps;
+    await putState(store, SERVICE, this.#key, state, { at: now, ...signalOf(this.#deps) });
+  }
+
+  #requireSession(): RelaySession {
+    if (this.#session === undefined) throw new Error("Cannot reconcile without a connection");
+    return this.#session;
+  }
+
+  #requireState(): Remembered {
+    if (this.#state === undefined) throw new Error("Cannot compare before NIP-77 was tried");
+    return this.#state;
+  }
+}
+
+function signalOf({ signal }: Nip77Deps): { signal?: AbortSignal } {
+  return signal === undefined ? {} : { signal };
+}
