@@ -55,6 +55,8 @@ export async function feedback(
     expiresAt: now + TTL_SECONDS[status],
   }, now);
   template.tags.push(["alt", `Status of a job: ${status}`], ...extraTags);
+  // It says the same of every job, and clients that decrypt feedback expect tags, not a text.
+  if (status === "processing") return template;
   const sealed = await seal(base, job, template);
   // A key that can't be encrypted for can't be told anything in private: the bare status remains.
   return sealed.ok ? sealed.value : { ...template, tags: bareStatus(template.tags), content: "" };

@@ -169,16 +169,9 @@ storeTest("a job that NDK encrypts is answered so that NDK reads it", async (sto
   const machine = at.ndk.getUser({ pubkey: MACHINE.pubkey });
   await job.encryption(machine);
   assert.deepEqual(job.params, []);
-  await job.sign();
-  const done = Promise.withResolvers<NDKEvent>();
-  const subscription = at.ndk.subscribe({ kinds: [6410 as number], "#e": [job.id] }, {
-    closeOnEose: false,
-    groupable: false,
-    onEvent: (event: NDKEvent) => done.resolve(event),
-  });
-  await job.publish();
-  const result = await within("the encrypted answer", done.promise);
-  subscription.stop();
+  const { feedback, result } = await askByNdk(at.ndk, job);
+  assert.deepEqual(feedback.map(({ status }) => status), ["processing"]);
+  assert.ok(result);
   assert.ok(!result.content.includes("kind"));
   await result.decrypt(machine);
   assert.deepEqual(JSON.parse(result.content), await rowsOf(store, kindCounts));
