@@ -3,16 +3,20 @@
 // follow from it.
 import { coverage } from "./coverage.ts";
 import { eventCount } from "./event_count.ts";
+import { eventRelays } from "./event_relays.ts";
 import { eventStats } from "./event_stats.ts";
 import { events } from "./events.ts";
 import { kindCounts } from "./kind_counts.ts";
 import { kindCountsByRelay } from "./kind_counts_by_relay.ts";
 import { networkStats } from "./network_stats.ts";
+import { pubkey } from "./pubkey.ts";
 import { pubkeyCounts } from "./pubkey_counts.ts";
 import type { Query } from "./query.ts";
 import { relay } from "./relay.ts";
+import { relaySoftwareCounts } from "./relay_software_counts.ts";
 import { relayStats } from "./relay_stats.ts";
 import { relays } from "./relays.ts";
+import { supportedNipCounts } from "./supported_nip_counts.ts";
 
 /** The catalogue. Names are unique and snake_case. */
 export const CATALOGUE: readonly Query[] = [
@@ -22,11 +26,15 @@ export const CATALOGUE: readonly Query[] = [
   kindCounts,
   kindCountsByRelay,
   pubkeyCounts,
+  pubkey,
+  relaySoftwareCounts,
+  supportedNipCounts,
   relays,
   relay,
   coverage,
   events,
   eventCount,
+  eventRelays,
 ];
 
 /** The question of this name. */

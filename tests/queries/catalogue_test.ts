@@ -7,8 +7,12 @@ import { CATALOGUE, findQuery } from "../../src/queries/catalogue.ts";
 import { encodeCursor } from "../../src/queries/cursor.ts";
 import { paramInfo } from "../../src/queries/params.ts";
 import type { Query } from "../../src/queries/query.ts";
+import { generateEvents } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
 import { allPages, fillArchive, rowsOf, WIDE } from "./archive.ts";
+
+/** An event that the archive of these tests has, seen on several relays. */
+const EVENT = generateEvents(20, { seed: 3, authors: 8, oddShare: 0.1 })[1];
 
 /** Parameters under which each question has something to say. */
 const GIVEN: Record<string, Record<string, string>[]> = {
@@ -26,6 +30,8 @@ const GIVEN: Record<string, Record<string, string>[]> = {
   ],
   relay: [{ relay: "alpha.example.com" }],
   coverage: [{}, { state: "closed" }, { relay: "alpha.example.com" }],
+  event_relays: [{ event: EVENT?.id ?? "" }],
+  pubkey: [{ pubkey: EVENT?.pubkey ?? "" }],
   events: [{ filter: "{}" }, { filter: '[{"kinds":[1]},{"kinds":[7]}]' }],
   event_count: [
     {},
