@@ -3,6 +3,7 @@
 // follow from it.
 import { coverage } from "./coverage.ts";
 import { eventCount } from "./event_count.ts";
+import { eventDailyCounts } from "./event_daily_counts.ts";
 import { eventRelays } from "./event_relays.ts";
 import { eventStats } from "./event_stats.ts";
 import { events } from "./events.ts";
@@ -12,6 +13,7 @@ import { networkStats } from "./network_stats.ts";
 import { pubkey } from "./pubkey.ts";
 import { pubkeyCounts } from "./pubkey_counts.ts";
 import type { Query } from "./query.ts";
+import { readableRelays } from "./readable_relays.ts";
 import { relay } from "./relay.ts";
 import { relaySoftwareCounts } from "./relay_software_counts.ts";
 import { relayStats } from "./relay_stats.ts";
@@ -30,10 +32,12 @@ export const CATALOGUE: readonly Query[] = [
   relaySoftwareCounts,
   supportedNipCounts,
   relays,
+  readableRelays,
   relay,
   coverage,
   events,
   eventCount,
+  eventDailyCounts,
   eventRelays,
 ];
 

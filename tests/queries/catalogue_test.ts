@@ -30,6 +30,10 @@ const GIVEN: Record<string, Record<string, string>[]> = {
   ],
   relay: [{ relay: "alpha.example.com" }],
   coverage: [{}, { state: "closed" }, { relay: "alpha.example.com" }],
+  event_daily_counts: [{
+    since: String((EVENT?.created_at ?? 0) - 100 * 86_400),
+    until: String((EVENT?.created_at ?? 0) + 100 * 86_400),
+  }],
   event_relays: [{ event: EVENT?.id ?? "" }],
   pubkey: [{ pubkey: EVENT?.pubkey ?? "" }],
   events: [{ filter: "{}" }, { filter: '[{"kinds":[1]},{"kinds":[7]}]' }],

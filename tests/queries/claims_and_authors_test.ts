@@ -2,15 +2,18 @@
 import assert from "node:assert/strict";
 import { tagValues } from "../../src/model/event.ts";
 import type { NostrEvent } from "../../src/model/event.ts";
+import { eventDailyCounts } from "../../src/queries/event_daily_counts.ts";
 import { eventRelays } from "../../src/queries/event_relays.ts";
 import { pubkey } from "../../src/queries/pubkey.ts";
+import { readableRelays } from "../../src/queries/readable_relays.ts";
 import { relaySoftwareCounts } from "../../src/queries/relay_software_counts.ts";
 import { supportedNipCounts } from "../../src/queries/supported_nip_counts.ts";
 import { insertSightings } from "../../src/store/event_relays.ts";
 import { knownEvents, writeBatch } from "../../src/store/events.ts";
+import { insertChecks } from "../../src/store/relay_checks.ts";
 import { makeAuthor, signEvent } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
-import { type Archive, AT, fillArchive, rowsOf } from "./archive.ts";
+import { type Archive, AT, fillArchive, rowsOf, WIDE } from "./archive.ts";
 
 /** How many of these events each relay has, most first, ties by URL. */
 function byRelay({ seen }: Archive, events: readonly NostrEvent[]): [string, number][] {
@@ -112,3 +115,50 @@ storeTest("where an author's events are stands beside where its list says", asyn
   ]);
   assert.equal(tagValues(newest, "r").length, (row.list as unknown[]).length);
 });
+
+storeTest("days are counted within their span, the first and the last in part", async (store) => {
+  const { events } = await fillArchive(store, 120);
+  const times = events.map((event) => event.created_at).sort((a, b) => a - b);
+  const since = (times[10] ?? 0) + 1;
+  const until = times.findLast((at) => at < since + 365 * 86_400) ?? 0;
+  for (const kind of [undefined, 1]) {
+    const own = events.filter((event) =>
+      event.created_at >= since && event.created_at <= until && event.kind === (kind ?? event.kind)
+    );
+    const days = Map.groupBy(own, (event) => Math.floor(event.created_at / 86_400));
+    const expected = [...days].sort(([a], [b]) => b - a).map(([day, list]) => ({
+      day: new Date(day * 86_400_000).toISOString().slice(0, 10),
+      since: day * 86_400,
+      events: list.length,
+      pubkeys: new Set(list.map((event) => event.pubkey)).size,
+    }));
+    assert.ok(expected.length > 0);
+    const given = { since, until, ...(kind === undefined ? {} : { kind }) };
+    assert.deepEqual(await rowsOf(store, eventDailyCounts, given), expected);
+  }
+  for (const wrong of [{ since: 10, until: 9 }, { since: 0, until: 367 * 86_400 }]) {
+    const page = await eventDailyCounts.ask(store, wrong, WIDE);
+    assert.ok(!page.ok && page.failure.reason === "bad_params");
+    assert.deepEqual(page.failure.problems.map(({ field }) => field), ["since"]);
+  }
+  assert.ok((await eventDailyCounts.ask(store, {}, WIDE)).ok);
+});
+
+storeTest(
+  "readable relays are those that answered last time, the quickest first",
+  async (store) => {
+    const { relays } = await fillArchive(store, 10);
+    const [alpha, beta] = relays;
+    assert.ok(alpha && beta);
+    const urls = async (): Promise<unknown[]> =>
+      (await rowsOf(store, readableRelays)).map(({ relay }) => relay);
+    assert.deepEqual(await urls(), [alpha.url, beta.url]);
+    const check = { ok: true, state: "online", failures: 0, nextCheckAt: AT + 9_000 } as const;
+    await insertChecks(store, [
+      { ...check, relayId: alpha.id, checkedAt: AT + 60, rttOpenMs: 9, rttReadMs: 900 },
+      // It opened, and did not answer.
+      { ...check, relayId: beta.id, checkedAt: AT + 60, rttOpenMs: 9 },
+    ]);
+    assert.deepEqual(await urls(), [alpha.url]);
+  },
+);
