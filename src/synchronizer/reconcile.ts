@@ -133,7 +133,10 @@ async function reconcileWindow(asked: CoverageWindow, deps: ReconcileDeps): Prom
     const open = partsOf(undelivered, need);
     const isNews = need.size > 0 || have.size > 0 ||
       !deps.ledger.isClosed(window, "reconciled");
-    const doubt = isNews ? await unlisted(window, have, open, deps) : undefined;
+    if (!isNews) return { kind: "closed", window, undelivered: open };
+    // What was needed has become ours since.
+    const all = need.size === 0 ? ours : await deps.ours(window);
+    const doubt = await unlisted(window, all?.ids, have, open, deps);
     return doubt ?? { kind: "closed", window, undelivered: open };
   }
 }
@@ -168,13 +171,13 @@ function partsOf(
 /** Asks for an event that is older than all that the relay lists; a list that was cut shows here. */
 async function unlisted(
   window: CoverageWindow,
+  ours: IdSet | undefined,
   have: ReadonlySet<string>,
   open: readonly CoverageWindow[],
   deps: ReconcileDeps,
 ): Promise<WindowEnd | undefined> {
-  const ours = await deps.ours(window);
   const oldest = Math.min(
-    ours?.ids.oldestBut(have) ?? window.until + 1,
+    ours?.oldestBut(have) ?? window.until + 1,
     ...open.map((part) => part.since),
   );
   if (oldest <= window.since) return undefined;
