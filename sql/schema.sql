@@ -1,4 +1,4 @@
--- The schema after 0006_views, generated: don't edit (tests/support/schema_dump.ts).
+-- The schema after 0007_monitor, generated: don't edit (tests/support/schema_dump.ts).
 
 create table candidate (
   url text not null,
@@ -111,8 +111,31 @@ create table relay_check (
   rtt_write_ms integer,
   rtt_nip11_ms integer,
   detail jsonb,
+  next_in integer,
+  dns_ms integer,
+  tcp_ms integer,
+  tls_ms integer,
+  upgrade_ms integer,
+  ip text,
   constraint relay_check_pkey PRIMARY KEY (relay_id, checked_at),
   constraint relay_check_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE
+);
+
+create table relay_check_daily (
+  relay_id integer not null,
+  day integer not null,
+  checks integer not null,
+  online integer not null,
+  known_seconds integer not null,
+  up_seconds integer not null,
+  first_at bigint,
+  last_at bigint,
+  rtt_open_ms integer,
+  rtt_read_ms integer,
+  rtt_write_ms integer,
+  reasons jsonb not null default '{}'::jsonb,
+  constraint relay_check_daily_pkey PRIMARY KEY (relay_id, day),
+  constraint relay_check_daily_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE
 );
 
 create table relay_metadata (
@@ -152,6 +175,15 @@ create table relay_status (
   constraint relay_status_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE,
   constraint relay_status_state_check CHECK ((state = ANY (ARRAY['unknown'::text, 'online'::text, 'unreachable'::text, 'dead'::text])))
 ) with (fillfactor=50);
+
+create table relay_transition (
+  relay_id integer not null,
+  at bigint not null,
+  state text not null,
+  before text not null,
+  constraint relay_transition_pkey PRIMARY KEY (relay_id, at),
+  constraint relay_transition_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE
+);
 
 create table schema_migration (
   version integer not null,
@@ -229,7 +261,11 @@ CREATE INDEX event_relay_seq ON public.event_relay USING brin (seq) WITH (pages_
 
 CREATE INDEX event_tag ON public.event USING gin (tag_keys);
 
+CREATE INDEX relay_metadata_changed ON public.relay_metadata USING btree (generated_at);
+
 CREATE INDEX relay_metadata_document ON public.relay_metadata USING btree (metadata_id);
+
+CREATE INDEX relay_transition_at ON public.relay_transition USING btree (at);
 
 CREATE OR REPLACE FUNCTION public.all_statistics_refresh(event_horizon bigint, sighting_horizon bigint)
  RETURNS void
@@ -659,32 +695,112 @@ CREATE OR REPLACE FUNCTION public.relay_check_insert(rows jsonb)
 AS $function$
 declare n int;
 begin
-  update relay_status s
-  set state = g.state, failures = g.failures, checked_at = g.checked_at,
-    online_at = case when g.ok then g.checked_at else s.online_at end,
-    rtt_open_ms = case when g.ok then g.rtt_open_ms else s.rtt_open_ms end,
-    next_check_at = g.next_check_at, check_claimed_until = 0, check_claimed_by = null
-  from (
+  with given as (
     select distinct on (relay_id) *
     from jsonb_to_recordset(rows) as g(
       relay_id int, checked_at bigint, ok bool, rtt_open_ms int, state text, failures int,
       next_check_at bigint)
     order by relay_id, checked_at desc, ok desc
-  ) g
+  ), standing as materialized (
+    select g.*, s.state as before
+    from given g join relay_status s on s.relay_id = g.relay_id
+    where g.checked_at >= coalesce(s.checked_at, g.checked_at)
+      and (g.ok or g.checked_at > coalesce(s.online_at, 0))
+  ), moved as (
+    insert into relay_transition (relay_id, at, state, before)
+    select relay_id, checked_at, state, before from standing where state <> before
+    on conflict do nothing
+  )
+  update relay_status s
+  set state = g.state, failures = g.failures, checked_at = g.checked_at,
+    online_at = case when g.ok then g.checked_at else s.online_at end,
+    rtt_open_ms = case when g.ok then g.rtt_open_ms else s.rtt_open_ms end,
+    next_check_at = g.next_check_at, check_claimed_until = 0, check_claimed_by = null
+  from standing g
   where s.relay_id = g.relay_id and g.checked_at >= coalesce(s.checked_at, g.checked_at)
     and (g.ok or g.checked_at > coalesce(s.online_at, 0));
   insert into relay_check (
-    relay_id, checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, detail)
+    relay_id, checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, detail,
+    next_in, dns_ms, tcp_ms, tls_ms, upgrade_ms, ip)
   select g.relay_id, g.checked_at, g.ok, g.reason, g.rtt_open_ms, g.rtt_read_ms, g.rtt_write_ms,
-    g.rtt_nip11_ms, g.detail
+    g.rtt_nip11_ms, g.detail,
+    least(greatest(g.next_check_at - g.checked_at, 0), 2000000000), g.dns_ms, g.tcp_ms, g.tls_ms,
+    g.upgrade_ms, g.ip
   from jsonb_to_recordset(rows) as g(
     relay_id int, checked_at bigint, ok bool, reason text, rtt_open_ms int, rtt_read_ms int,
-    rtt_write_ms int, rtt_nip11_ms int, detail jsonb)
+    rtt_write_ms int, rtt_nip11_ms int, detail jsonb, next_check_at bigint, dns_ms int, tcp_ms int,
+    tls_ms int, upgrade_ms int, ip text)
   join relay r on r.id = g.relay_id
   on conflict do nothing;
   get diagnostics n = row_count;
   return n;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_check_roll_up(of_day integer, after_id integer, max_relays integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare ids int[]; from_at bigint := of_day::bigint * 86400;
+begin
+  select array_agg(r.id order by r.id) into ids
+  from (select id from relay where id > after_id order by id limit max_relays) r;
+  if ids is null then return null; end if;
+  with spans as materialized (
+    select s.*, s.ends_at - greatest(s.checked_at, from_at) as seconds, s.checked_at >= from_at as own
+    from relay_check_spans(ids, from_at, from_at + 86400) s
+  ), reasons as materialized (
+    select g.relay_id, jsonb_object_agg(g.reason, g.n) as reasons
+    from (
+      select s.relay_id, s.reason, count(*) as n from spans s
+      where s.own and not s.ok and s.reason is not null group by s.relay_id, s.reason
+    ) g
+    group by g.relay_id
+  )
+  insert into relay_check_daily (
+    relay_id, day, checks, online, known_seconds, up_seconds, first_at, last_at, rtt_open_ms,
+    rtt_read_ms, rtt_write_ms, reasons)
+  select d.*, coalesce(r.reasons, '{}')
+  from (
+    select s.relay_id, of_day, count(*) filter (where s.own), count(*) filter (where s.own and s.ok),
+      sum(s.seconds), coalesce(sum(s.seconds) filter (where s.ok), 0),
+      min(s.checked_at) filter (where s.own), max(s.checked_at) filter (where s.own),
+      percentile_disc(0.5) within group (order by s.rtt_open_ms) filter (where s.own),
+      percentile_disc(0.5) within group (order by s.rtt_read_ms) filter (where s.own),
+      percentile_disc(0.5) within group (order by s.rtt_write_ms) filter (where s.own)
+    from spans s
+    group by s.relay_id
+  ) d
+  left join reasons r on r.relay_id = d.relay_id
+  on conflict (relay_id, day) do update
+  set checks = excluded.checks, online = excluded.online, known_seconds = excluded.known_seconds,
+    up_seconds = excluded.up_seconds, first_at = excluded.first_at, last_at = excluded.last_at,
+    rtt_open_ms = excluded.rtt_open_ms, rtt_read_ms = excluded.rtt_read_ms,
+    rtt_write_ms = excluded.rtt_write_ms, reasons = excluded.reasons;
+  return ids[array_upper(ids, 1)];
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_check_spans(relay_ids integer[], from_at bigint, to_at bigint)
+ RETURNS TABLE(relay_id integer, checked_at bigint, ends_at bigint, ok boolean, reason text, rtt_open_ms integer, rtt_read_ms integer, rtt_write_ms integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select c.relay_id, c.checked_at, c.ends_at, c.ok, c.reason, c.rtt_open_ms, c.rtt_read_ms,
+    c.rtt_write_ms
+  from (
+    select k.*, least(
+        lead(k.checked_at, 1, to_at) over (partition by k.relay_id order by k.checked_at),
+        k.checked_at + 2 * coalesce(k.next_in, 3600), to_at) as ends_at
+    from unnest(relay_ids) as r(id)
+    cross join lateral (
+      select * from relay_check c
+      where c.relay_id = r.id and c.checked_at < to_at and c.checked_at >= coalesce((
+        select p.checked_at from relay_check p
+        where p.relay_id = r.id and p.checked_at < from_at
+        order by p.checked_at desc limit 1), from_at)
+    ) k
+  ) c
+  where c.ends_at > from_at or c.checked_at >= from_at
+$function$;
 
 CREATE OR REPLACE FUNCTION public.relay_claim_for_check(of_networks text[], at bigint, lease_seconds bigint, owner text, max_rows integer)
  RETURNS TABLE(id integer, url text, network text, state text, failures integer, checked_at bigint, online_at bigint)
@@ -740,6 +856,25 @@ begin
   update relay_status s set sync_claimed_until = until_at
   where s.relay_id = of_relay_id and s.sync_claimed_by is not distinct from owner;
   return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_history_delete_expired(check_before bigint, transition_before bigint, before_day integer, after_id integer, max_relays integer)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare ids int[];
+begin
+  select array_agg(r.id order by r.id) into ids
+  from (select id from relay where id > after_id order by id limit max_relays) r;
+  if ids is null then return null; end if;
+  delete from relay_check c using unnest(ids) as r(id)
+  where c.relay_id = r.id and c.checked_at < check_before and c.checked_at < (
+    select max(k.checked_at) from relay_check k where k.relay_id = r.id);
+  delete from relay_transition t using unnest(ids) as r(id)
+  where t.relay_id = r.id and t.at < transition_before;
+  delete from relay_check_daily d using unnest(ids) as r(id)
+  where d.relay_id = r.id and d.day < before_day;
+  return ids[array_upper(ids, 1)];
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.relay_insert(urls text[], networks text[], at bigint)
@@ -859,6 +994,79 @@ begin
   get diagnostics n = row_count;
   return n;
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_uptime(relay_ids integer[], at bigint)
+ RETURNS TABLE(relay_id integer, n integer, span text, since bigint, known_seconds bigint, up_seconds bigint, checks bigint, online bigint, first_at bigint, last_at bigint, reasons jsonb)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  with rolled as materialized (
+    select least(coalesce((
+      select (s.value ->> 'day')::int from service_state s
+      where s.service = 'monitor' and s.key = 'roll_up'), -1), (at / 86400)::int - 1) as day
+  ), spans_of_time as materialized (
+    select w.n, w.span, w.from_at, w.from_day, rolled.day as rolled_day,
+      case when w.from_day is null then w.from_at
+        else greatest(w.from_day, rolled.day + 1)::bigint * 86400 end as checks_from
+    from (values
+      (1, '1h', at - 3600, null::int),
+      (2, '24h', at - 86400, null),
+      (3, '7d', at - 604800, null),
+      (4, '30d', ((at / 86400) - 30) * 86400, (at / 86400)::int - 30),
+      (5, 'all', null, 0)
+    ) as w(n, span, from_at, from_day), rolled
+  ), checks as materialized (
+    select c.* from relay_check_spans(
+      relay_ids, (select min(checks_from) from spans_of_time), at) c
+  ), parts as (
+    select c.relay_id, w.n, sum(c.ends_at - greatest(c.checked_at, w.checks_from)) as known,
+      sum(c.ends_at - greatest(c.checked_at, w.checks_from)) filter (where c.ok) as up,
+      count(*) filter (where c.checked_at >= w.checks_from) as checks,
+      count(*) filter (where c.checked_at >= w.checks_from and c.ok) as online,
+      min(c.checked_at) filter (where c.checked_at >= w.checks_from) as first_at,
+      max(c.checked_at) filter (where c.checked_at >= w.checks_from) as last_at
+    from checks c join spans_of_time w on c.ends_at > w.checks_from
+    group by c.relay_id, w.n
+    union all
+    select d.relay_id, w.n, sum(d.known_seconds), sum(d.up_seconds), sum(d.checks), sum(d.online),
+      min(d.first_at), max(d.last_at)
+    from relay_check_daily d
+    join spans_of_time w on d.day >= w.from_day and d.day <= w.rolled_day
+    where d.relay_id = any (relay_ids)
+    group by d.relay_id, w.n
+  ), sums as (
+    select p.relay_id, p.n, sum(p.known)::bigint as known, coalesce(sum(p.up), 0)::bigint as up,
+      sum(p.checks)::bigint as checks, sum(p.online)::bigint as online, min(p.first_at) as first_at,
+      max(p.last_at) as last_at
+    from parts p group by p.relay_id, p.n
+  ), failures as (
+    select f.relay_id, f.n, jsonb_object_agg(f.reason, f.times) as reasons
+    from (
+      select u.relay_id, u.n, u.reason, sum(u.times)::bigint as times
+      from (
+        select c.relay_id, w.n, c.reason, count(*) as times
+        from checks c join spans_of_time w on c.checked_at >= w.checks_from
+        where not c.ok and c.reason is not null
+        group by c.relay_id, w.n, c.reason
+        union all
+        select d.relay_id, w.n, e.key, e.value::bigint
+        from relay_check_daily d
+        join spans_of_time w on d.day >= w.from_day and d.day <= w.rolled_day
+        cross join jsonb_each_text(d.reasons) e
+        where d.relay_id = any (relay_ids)
+      ) u
+      group by u.relay_id, u.n, u.reason
+    ) f
+    group by f.relay_id, f.n
+  )
+  select r.id, w.n, w.span, coalesce(w.from_at, s.first_at), coalesce(s.known, 0),
+    coalesce(s.up, 0), coalesce(s.checks, 0), coalesce(s.online, 0), s.first_at, s.last_at,
+    coalesce(f.reasons, '{}')
+  from unnest(relay_ids) as r(id)
+  cross join spans_of_time w
+  left join sums s on s.relay_id = r.id and s.n = w.n
+  left join failures f on f.relay_id = r.id and f.n = w.n
+$function$;
 
 CREATE OR REPLACE FUNCTION public.service_state_delete(of_service text, of_key text)
  RETURNS boolean
@@ -1067,6 +1275,52 @@ create view pubkey_counts_by_relay as
    FROM (stat_pubkey_relay p
      JOIN relay r ON ((r.id = p.relay_id)));
 
+create view relay_change_view as
+ SELECT r.url AS relay_url,
+    m.type,
+    m.generated_at AS changed_at,
+    p.confirmed_at AS held_until,
+    o.data AS before,
+    d.data AS after
+   FROM ((((relay_metadata m
+     JOIN relay r ON ((r.id = m.relay_id)))
+     JOIN LATERAL ( SELECT p_1.relay_id,
+            p_1.type,
+            p_1.generated_at,
+            p_1.metadata_id,
+            p_1.confirmed_at
+           FROM relay_metadata p_1
+          WHERE ((p_1.relay_id = m.relay_id) AND (p_1.type = m.type) AND (p_1.generated_at < m.generated_at))
+          ORDER BY p_1.generated_at DESC
+         LIMIT 1) p ON (true))
+     JOIN metadata o ON ((o.id = p.metadata_id)))
+     JOIN metadata d ON ((d.id = m.metadata_id)))
+UNION ALL
+ SELECT r.url AS relay_url,
+    'state'::text AS type,
+    t.at AS changed_at,
+    t.at AS held_until,
+    to_jsonb(t.before) AS before,
+    to_jsonb(t.state) AS after
+   FROM (relay_transition t
+     JOIN relay r ON ((r.id = t.relay_id)));
+
+create view relay_check_daily_view as
+ SELECT r.url AS relay_url,
+    to_char((to_timestamp((((d.day)::bigint * 86400))::double precision) AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD'::text) AS day,
+    d.checks,
+    d.online,
+    d.known_seconds,
+    d.up_seconds,
+    d.first_at,
+    d.last_at,
+    d.rtt_open_ms,
+    d.rtt_read_ms,
+    d.rtt_write_ms,
+    d.reasons
+   FROM (relay_check_daily d
+     JOIN relay r ON ((r.id = d.relay_id)));
+
 create view relay_check_view as
  SELECT r.url AS relay_url,
     c.checked_at,
@@ -1076,7 +1330,13 @@ create view relay_check_view as
     c.rtt_read_ms,
     c.rtt_write_ms,
     c.rtt_nip11_ms,
-    c.detail
+    c.detail,
+    c.next_in,
+    c.dns_ms,
+    c.tcp_ms,
+    c.tls_ms,
+    c.upgrade_ms,
+    c.ip
    FROM (relay_check c
      JOIN relay r ON ((r.id = c.relay_id)));
 
@@ -1118,6 +1378,21 @@ create view relay_stats as
           WHERE (k.relay_id = r.id)) AS kinds
    FROM (relay r
      LEFT JOIN stat_relay s ON ((s.relay_id = r.id)));
+
+create view relay_uptime_view as
+ SELECT r.url AS relay_url,
+    u.span,
+    u.since,
+    u.known_seconds,
+    u.up_seconds,
+    ((u.up_seconds)::double precision / (NULLIF(u.known_seconds, 0))::double precision) AS uptime,
+    u.checks,
+    u.online,
+    u.first_at,
+    u.last_at,
+    u.reasons
+   FROM (relay r
+     CROSS JOIN LATERAL relay_uptime(ARRAY[r.id], (EXTRACT(epoch FROM now()))::bigint) u(relay_id, n, span, since, known_seconds, up_seconds, checks, online, first_at, last_at, reasons));
 
 create view relay_view as
  SELECT r.url,

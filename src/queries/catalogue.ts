@@ -15,10 +15,12 @@ import { pubkeyCounts } from "./pubkey_counts.ts";
 import type { Query } from "./query.ts";
 import { readableRelays } from "./readable_relays.ts";
 import { relay } from "./relay.ts";
+import { relayChanges } from "./relay_changes.ts";
 import { relaySoftwareCounts } from "./relay_software_counts.ts";
 import { relayStats } from "./relay_stats.ts";
 import { relays } from "./relays.ts";
 import { supportedNipCounts } from "./supported_nip_counts.ts";
+import { uptime } from "./uptime.ts";
 
 /** The catalogue. Names are unique and snake_case. */
 export const CATALOGUE: readonly Query[] = [
@@ -34,6 +36,8 @@ export const CATALOGUE: readonly Query[] = [
   relays,
   readableRelays,
   relay,
+  uptime,
+  relayChanges,
   coverage,
   events,
   eventCount,

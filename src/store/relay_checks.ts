@@ -31,6 +31,13 @@ export interface CheckRow {
   rttReadMs?: number | undefined;
   rttWriteMs?: number | undefined;
   rttNip11Ms?: number | undefined;
+  /** The phases of the dial. */
+  dnsMs?: number | undefined;
+  tcpMs?: number | undefined;
+  tlsMs?: number | undefined;
+  upgradeMs?: number | undefined;
+  /** The address that was dialled. */
+  ip?: string | undefined;
   /** Evidence: a small JSON value. */
   detail?: unknown;
   /** The status from now on. */
@@ -98,6 +105,11 @@ export function insertChecks(
     rtt_read_ms: check.rttReadMs ?? null,
     rtt_write_ms: check.rttWriteMs ?? null,
     rtt_nip11_ms: check.rttNip11Ms ?? null,
+    dns_ms: check.dnsMs ?? null,
+    tcp_ms: check.tcpMs ?? null,
+    tls_ms: check.tlsMs ?? null,
+    upgrade_ms: check.upgradeMs ?? null,
+    ip: check.ip ?? null,
     detail: check.detail === undefined ? null : storableJson(check.detail),
     state: check.state,
     failures: check.failures,

@@ -24,7 +24,7 @@ import {
 } from "../support/shared_data.ts";
 import { testConfig, testDialer } from "../support/stages.ts";
 import { tempFolder } from "../support/temp_folder.ts";
-import { checkOnce, failureOf, MONITOR } from "./support.ts";
+import { checkOnce, failureOf, MONITOR } from "./check_once.ts";
 import { localSigner } from "../../src/nostr/signer.ts";
 import { systemClock } from "../../src/lib/clock.ts";
 

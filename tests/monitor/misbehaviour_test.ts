@@ -49,7 +49,7 @@ import {
 } from "../relay/mod.ts";
 import { startTcpProxy } from "../relay/tcp_proxy.ts";
 import { generateEvents } from "../support/events.ts";
-import { checkOnce } from "./support.ts";
+import { checkOnce } from "./check_once.ts";
 
 const DOCUMENT = nip11({ name: "bad", supported_nips: [1] });
 const GOOD = "N:1 R:!auth R:!writes rtt-open rtt-read rtt-write";

@@ -10,7 +10,7 @@ import {
   powDemanded,
   startHostileRelay,
 } from "../relay/mod.ts";
-import { checkOnce, failureOf, MONITOR } from "./support.ts";
+import { checkOnce, failureOf, MONITOR } from "./check_once.ts";
 
 const WRITING = ["monitor.checks.write=true"];
 

@@ -9,7 +9,7 @@ import { paramInfo } from "../../src/queries/params.ts";
 import type { Query } from "../../src/queries/query.ts";
 import { generateEvents } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
-import { allPages, fillArchive, rowsOf, WIDE } from "./archive.ts";
+import { allPages, AT, fillArchive, rowsOf, WIDE } from "./archive.ts";
 
 /** An event that the archive of these tests has, seen on several relays. */
 const EVENT = generateEvents(20, { seed: 3, authors: 8, oddShare: 0.1 })[1];
@@ -29,6 +29,8 @@ const GIVEN: Record<string, Record<string, string>[]> = {
     { text: "example" },
   ],
   relay: [{ relay: "alpha.example.com" }],
+  uptime: [{ at: String(AT) }, { at: String(AT), span: "24h" }],
+  relay_changes: [{}, { type: "state" }],
   coverage: [{}, { state: "closed" }, { relay: "alpha.example.com" }],
   event_daily_counts: [{
     since: String((EVENT?.created_at ?? 0) - 100 * 86_400),
