@@ -144,6 +144,8 @@ export interface LoginSuccess {
 export interface Nip11Success {
   ok: true;
   nip11Ms: number;
+  /** Of the body, as JSON. */
+  bytes: number;
   document: Record<string, unknown>;
 }
 

@@ -57,6 +57,8 @@ export interface LaneDeps extends CheckDeps {
 
 const WRITE_BATCH = 100;
 const WRITE_EVERY_MS = 2_000;
+/** Of documents in one batch: what is written at once is one text, made in one turn of the loop. */
+const WRITE_BYTES = 2 * 1024 * 1024;
 /** How long a lane that ends may take to give its claims back. */
 const RELEASE_MS = 5_000;
 /** Phases in which a dial fails for all URLs of a host and port alike. */
@@ -79,6 +81,7 @@ class Lane {
   readonly #signal: AbortSignal;
   readonly #judgement: Judgement;
   #believed: Finished[] = [];
+  #believedBytes = 0;
   #writtenAtMs: number;
   /** The fault is ours: nothing more is claimed or asked in this cycle. */
   #stopped = false;
@@ -168,7 +171,10 @@ class Lane {
       return;
     }
     const proven = this.#judgement.add(finished);
-    if (proven !== undefined) this.#believed.push(proven);
+    if (proven === undefined) return;
+    this.#believed.push(proven);
+    const { nip11 } = proven.check;
+    if (nip11?.ok) this.#believedBytes += nip11.bytes;
   }
 
   async #settle(): Promise<void> {
@@ -182,9 +188,11 @@ class Lane {
   async #write(atLeast: number): Promise<void> {
     const { store, clock, reporter, deltas, claims } = this.#deps;
     const waited = clock.monotonicMs() - this.#writtenAtMs >= WRITE_EVERY_MS;
-    if (this.#believed.length === 0 || (this.#believed.length < atLeast && !waited)) return;
+    const isMuch = this.#believed.length >= atLeast || this.#believedBytes >= WRITE_BYTES;
+    if (this.#believed.length === 0 || (!isMuch && !waited)) return;
     const batch = this.#believed;
     this.#believed = [];
+    this.#believedBytes = 0;
     this.#writtenAtMs = clock.monotonicMs();
     const standings = batch.map((one) => this.#standing(one));
     const ids = batch.map(({ claim }) => claim.id);

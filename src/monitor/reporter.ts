@@ -36,8 +36,9 @@ interface Finished {
   check: Check;
 }
 
-/** Checks that wait to be reported; each holds a NIP-11 document at most. */
+/** Checks that wait to be reported, and the bytes of their NIP-11 documents. */
 const QUEUE = 2_000;
+const QUEUE_BYTES = 16 * 1024 * 1024;
 /** Reports looked up, signed and remembered together. */
 const BATCH = 50;
 const AT_ONCE = 10;
@@ -50,6 +51,7 @@ const log = logger("monitor");
 export class Reporter {
   readonly #deps: ReporterDeps;
   readonly #queue = new Channel<Finished>(QUEUE);
+  #queuedBytes = 0;
 
   constructor(deps: ReporterDeps) {
     this.#deps = deps;
@@ -58,7 +60,10 @@ export class Reporter {
   /** Takes a check that is stored. Without proof of life, or without room, nothing is reported. */
   offer(relayId: number, check: Check): void {
     if (!check.open.ok) return;
-    if (!this.#queue.trySend({ relayId, check })) this.#deps.count("reports_deferred");
+    const bytes = documentBytes(check);
+    const hasRoom = this.#queuedBytes + bytes <= QUEUE_BYTES;
+    if (hasRoom && this.#queue.trySend({ relayId, check })) this.#queuedBytes += bytes;
+    else this.#deps.count("reports_deferred");
   }
 
   /** No more checks come. */
@@ -80,6 +85,7 @@ export class Reporter {
     do {
       const next = await this.#queue.receive({ signal });
       if (next === undefined) break;
+      this.#queuedBytes -= documentBytes(next.check);
       batch.push(next);
     } while (batch.length < BATCH && this.#queue.length > 0);
     return batch;
@@ -136,4 +142,8 @@ export class Reporter {
     }
     return { relayId, contentHash, eventId: event.id, publishedAt: createdAt };
   }
+}
+
+function documentBytes({ nip11 }: Check): number {
+  return nip11?.ok ? nip11.bytes : 0;
 }

@@ -8,6 +8,7 @@ import { cut } from "../lib/text.ts";
 import { isHex } from "../model/hex.ts";
 import { type RelayUrl, toHttpUrl } from "../model/relay_url.ts";
 import type { Dialer, Resolution } from "../net/dialer.ts";
+import { retryAfterMs } from "../net/retry_after.ts";
 import type { DialPhase, DialReason } from "../net/failure.ts";
 import { isDeeperThan, isObject } from "./json.ts";
 
@@ -45,6 +46,8 @@ export interface Nip11Failure {
   detail: string;
   elapsedMs: number;
   httpStatus?: number;
+  /** How long the server asks to be left alone, in milliseconds. */
+  retryAfterMs?: number;
 }
 
 /** Default bound of the body. */
@@ -84,7 +87,15 @@ export async function fetchNip11(
   const { status, headers, body } = got.value;
   if (status !== 200) {
     const detail = `HTTP ${status}`;
-    return fail({ phase: "http", reason: "http_status", detail, elapsedMs, httpStatus: status });
+    const waitMs = retryAfterMs(headers);
+    return fail({
+      phase: "http",
+      reason: "http_status",
+      detail,
+      elapsedMs,
+      httpStatus: status,
+      ...(waitMs === undefined ? {} : { retryAfterMs: waitMs }),
+    });
   }
   const parsed = parseNip11(new TextDecoder().decode(body));
   if (!parsed.ok) {

@@ -35,7 +35,7 @@ function values(check: Check, name: string): string[] {
 Deno.test("a relay that did not open gets silence, whatever else was found", () => {
   const dead = checked({
     open: { ok: false, reason: "timeout", phase: "tcp", elapsedMs: 10_000 },
-    nip11: { ok: true, nip11Ms: 5, document: { name: "still a web page" } },
+    nip11: { ok: true, nip11Ms: 5, bytes: 100, document: { name: "still a web page" } },
   });
   assert.equal(reportOf(dead), undefined);
 });
@@ -81,7 +81,7 @@ Deno.test("a read after a log-in counts as the read", () => {
 
 Deno.test("the content is the relay's own document, as it came, or nothing", () => {
   const document = { name: "A relay", unknown_field: { a: [1, null] }, supported_nips: "1" };
-  const report = reportOf(checked({ nip11: { ok: true, nip11Ms: 5, document } }));
+  const report = reportOf(checked({ nip11: { ok: true, nip11Ms: 5, bytes: 100, document } }));
   assert.ok(report !== undefined);
   assert.deepEqual(JSON.parse(buildReport(report, 1).content), document);
   const without = reportOf(checked());
@@ -91,7 +91,7 @@ Deno.test("the content is the relay's own document, as it came, or nothing", () 
 
 Deno.test("a document too large for most relays does not cost the report", () => {
   const document = { name: "x", description: "y".repeat(100_000), supported_nips: [1, 11] };
-  const check = checked({ nip11: { ok: true, nip11Ms: 5, document } });
+  const check = checked({ nip11: { ok: true, nip11Ms: 5, bytes: 100, document } });
   const report = reportOf(check);
   assert.ok(report !== undefined);
   assert.equal(buildReport(report, 1).content, "");
@@ -105,6 +105,7 @@ Deno.test("the document gives N, t and languages; what was measured wins over wh
     nip11: {
       ok: true,
       nip11Ms: 5,
+      bytes: 100,
       document: {
         supported_nips: [42, 1, "11", 1, "x"],
         tags: ["bitcoin", 7],
@@ -168,7 +169,10 @@ Deno.test("round-trip times are no change; a missing one, a document, a certific
   };
   assert.equal(hash(faster), base);
   assert.notEqual(hash({}), base, "the read failed");
-  assert.notEqual(hash({ ...faster, nip11: { ok: true, nip11Ms: 1, document: { a: 1 } } }), base);
+  assert.notEqual(
+    hash({ ...faster, nip11: { ok: true, nip11Ms: 1, bytes: 100, document: { a: 1 } } }),
+    base,
+  );
   assert.notEqual(hash({ ...faster, tls: { valid: true } }), base);
   const written: Partial<Check> = { ...faster, write: { ok: true, writeMs: 9 } };
   const later: Partial<Check> = { ...faster, write: { ok: true, writeMs: 90 } };
@@ -184,7 +188,7 @@ Deno.test("N is what is claimed, less what was tried in vain, and what was shown
     ...(prefix === undefined ? {} : { prefix }),
   });
   const nips = (capabilities: Capabilities): string[] =>
-    values(checked({ nip11: { ok: true, nip11Ms: 5, document }, capabilities }), "N");
+    values(checked({ nip11: { ok: true, nip11Ms: 5, bytes: 100, document }, capabilities }), "N");
   assert.deepEqual(nips({}), ["1", "11", "42", "45", "50", "77"], "claims stand untried");
   assert.deepEqual(
     nips({
@@ -213,7 +217,7 @@ Deno.test("a relay that searches is one of type Search, and no type is guessed",
   const search = checked({ capabilities: { 50: { ok: true, elapsedMs: 1 } } });
   assert.deepEqual(values(search, "T"), ["Search"]);
   const claims = checked({
-    nip11: { ok: true, nip11Ms: 1, document: { supported_nips: [50] } },
+    nip11: { ok: true, nip11Ms: 1, bytes: 100, document: { supported_nips: [50] } },
   });
   assert.deepEqual(values(claims, "T"), []);
 });
@@ -255,7 +259,7 @@ Deno.test("a write that took a log-in or work says that the relay asks for them"
 
 Deno.test("kinds are those that the relay names in its retention", () => {
   const document = { retention: [{ kinds: [0, [5, 6]], time: 60 }, { kinds: [4], time: 0 }] };
-  const check = checked({ nip11: { ok: true, nip11Ms: 1, document } });
+  const check = checked({ nip11: { ok: true, nip11Ms: 1, bytes: 100, document } });
   assert.deepEqual(values(check, "k"), ["0", "5", "6", "!4"]);
 });
 

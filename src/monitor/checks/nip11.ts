@@ -24,6 +24,6 @@ async function run(session: CheckSession): Promise<Partial<Check>> {
   });
   signal.throwIfAborted();
   if (!answer.ok) return { nip11: checkFailure(answer.failure) };
-  const { document, elapsedMs } = answer.value;
-  return { nip11: { ok: true, nip11Ms: wholeMs(elapsedMs), document } };
+  const { document, elapsedMs, bytes } = answer.value;
+  return { nip11: { ok: true, nip11Ms: wholeMs(elapsedMs), bytes, document } };
 }
