@@ -3,17 +3,13 @@
  * guarded anew, and size, time, redirects and headers are bounded. In: a URL; out: status, headers
  * and bytes. Judges no status and parses no body.
  */
-import { request as httpRequest } from "node:http";
-import type { ClientRequest, IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
 import type { Socket } from "node:net";
-import { pipeline, type Readable } from "node:stream";
-import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { parseRelayHost } from "../model/relay_url.ts";
 import type { DialTarget } from "./dial.ts";
-import { codeOf, reasonOf, type Trouble, trouble } from "./failure.ts";
-import { boundedHeaders, MAX_HEAD_BYTES } from "./upgrade.ts";
+import { type Trouble, trouble } from "./failure.ts";
+import { readBody } from "./http_body.ts";
+import { boundedHeaders, readHead, requestHead } from "./http_head.ts";
 
 /** One request over one socket, without redirects. */
 export interface HttpRequest {
@@ -81,97 +77,25 @@ export async function httpGetOver(
 ): Promise<Result<HttpAnswer, Trouble>> {
   const { signal, url } = options;
   if (socket.destroyed) return fail(trouble("http", "reset", "closed before the request"));
-  const request = url.protocol === "https:" ? httpsRequest : httpRequest;
-  const sent = request(url, {
-    createConnection: () => socket,
-    headers: {
-      ...options.headers,
-      "accept-encoding": options.decompress ? "gzip, deflate, br" : "identity",
-      connection: "close",
-    },
-    maxHeaderSize: MAX_HEAD_BYTES,
-  });
-  // Destroying the socket ends whatever waits below, headers or body alike.
-  const onAbort = (): void => void sent.destroy();
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    signal.throwIfAborted();
-    const response = await answerOf(sent, socket);
-    const status = response.statusCode ?? 0;
-    const headers = boundedHeaders(response.headers);
-    const location = response.headers.location;
-    if (REDIRECTS.has(status) && location !== undefined) {
-      return ok({ status, headers, body: new Uint8Array(), location });
-    }
-    const body = await readBounded(decoded(response, options.decompress), options.maxBodyBytes);
-    if (body !== undefined) return ok({ status, headers, body });
-    return fail({
-      ...trouble("http", "body_too_large", `more than ${options.maxBodyBytes} bytes`),
-      httpStatus: status,
-    });
-  } catch (error) {
-    if (signal.aborted) return fail(trouble("http", "timeout", "no end of the answer"));
-    const reason = codeOf(error)?.startsWith("HPE_") ? "protocol_error" : undefined;
-    return fail(trouble("http", reason ?? reasonOf(error, "protocol_error"), error));
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-    sent.destroy();
+  socket.write(
+    requestHead(url.pathname + url.search, [
+      ["host", url.host],
+      ...Object.entries(options.headers),
+      ["accept-encoding", options.decompress ? "gzip, deflate, br" : "identity"],
+      ["connection", "close"],
+    ]),
+    "latin1",
+  );
+  const answer = await readHead(socket, { signal, phase: "http", malformed: "protocol_error" });
+  if (!answer.ok) return answer;
+  const { head, rest } = answer.value;
+  const { status } = head;
+  const headers = boundedHeaders(head.headers);
+  const location = head.headers.get("location");
+  if (REDIRECTS.has(status) && location !== undefined) {
+    return ok({ status, headers, body: new Uint8Array(), location });
   }
-}
-
-function answerOf(sent: ClientRequest, socket: Socket): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const onClose = (): void => {
-      reject(Object.assign(new Error("closed without an answer"), { code: "ECONNRESET" }));
-    };
-    socket.once("close", onClose);
-    sent.once("response", (response) => {
-      socket.off("close", onClose);
-      resolve(response);
-    });
-    // Stays: destroying the request after its answer may emit one more.
-    sent.on("error", reject);
-    sent.end();
-  });
-}
-
-/** The body's bytes, with the content coding undone. */
-function decoded(response: IncomingMessage, decompress: boolean): Readable {
-  const coding = response.headers["content-encoding"]?.trim().toLowerCase();
-  if (!decompress || coding === undefined || coding === "identity" || coding === "") {
-    return response;
-  }
-  const inflater = coding === "gzip" || coding === "x-gzip"
-    ? createGunzip()
-    : coding === "deflate"
-    ? createInflate()
-    : coding === "br"
-    ? createBrotliDecompress()
-    : undefined;
-  if (inflater === undefined) throw new Error(`unknown content coding: ${coding}`);
-  // pipeline() destroys both ends with the error; the reader of the inflater is who hears of it.
-  pipeline(response, inflater, () => undefined);
-  return inflater;
-}
-
-/**
- * Reads to the end; undefined as soon as more than `maxBytes` came. Inflaters give 16 kB at a time
- * and wait for their reader, so a bomb costs one such piece more than the cap.
- */
-async function readBounded(stream: Readable, maxBytes: number): Promise<Uint8Array | undefined> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  // Leaving the loop early destroys the stream.
-  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-    size += chunk.length;
-    if (size > maxBytes) return undefined;
-    chunks.push(chunk);
-  }
-  const body = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.length;
-  }
-  return body;
+  const body = await readBody(socket, head, rest, options);
+  if (body.ok) return ok({ status, headers, body: body.value });
+  return fail({ ...body.failure, httpStatus: status });
 }
