@@ -135,6 +135,20 @@ export const monitorSection = group(
         max: "365d",
       },
     ),
+    keep: group("How long the history of relays is kept.", {
+      checks: duration("30d", "Single checks; what comes after them are days.", {
+        min: "15d",
+        max: "3650d",
+      }),
+      days: duration("3650d", "Each relay's days, a row each: uptime, times, reasons.", {
+        min: "31d",
+        max: "36500d",
+      }),
+      documents: duration("730d", "What took another document's place; the latest always stays.", {
+        min: "1d",
+        max: "36500d",
+      }),
+    }),
     max_pow: integer(
       16,
       "Bits of work (NIP-13) done for a write that is refused without; more is not done. 16 take " +

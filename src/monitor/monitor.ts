@@ -27,6 +27,7 @@ import { type MonitorMetrics, runLane } from "./lane.ts";
 import { type NoticeDeps, sendNotices } from "./notices.ts";
 import { Reporter } from "./reporter.ts";
 import { checkSettings, enabledNetworks, withSources } from "./settings.ts";
+import { Upkeep } from "./upkeep.ts";
 
 export type { MonitorMetrics } from "./lane.ts";
 
@@ -64,7 +65,15 @@ export function createMonitor(deps: MonitorDeps): CycleTask {
     NETWORKS.map((network) => [network, new RecentlyAlive(REMEMBERED)]),
   );
   const owner = deps.owner ?? crypto.randomUUID();
-  return { name: "monitor", cycle: (context) => cycle(deps, alive, owner, context) };
+  const { store, config, clock = systemClock } = deps;
+  const upkeep = new Upkeep({ store, config: config.monitor.keep, clock });
+  return {
+    name: "monitor",
+    cycle: async (context) => {
+      await upkeep.run(context.count, context.signal);
+      await cycle(deps, alive, owner, context);
+    },
+  };
 }
 
 async function cycle(

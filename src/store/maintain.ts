@@ -12,6 +12,8 @@ export interface MaintenanceResult {
 
 const VACUUMED = [
   "relay_status",
+  "relay_check",
+  "relay_metadata",
   "candidate",
   "service_state",
   "stat_total",
