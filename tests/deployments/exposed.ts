@@ -36,7 +36,7 @@ export async function assertKnownMetrics(
       continue;
     }
     for (const [, label = ""] of matchers.matchAll(/([a-z_]+)\s*(?:=~|!~|!=|=)/g)) {
-      const isKnown = labels.includes(label) || ADDED_LABELS.includes(label);
+      const isKnown: boolean = labels.includes(label) || ADDED_LABELS.includes(label);
       assert.ok(isKnown, `${name} has no label ${label}: ${expr}`);
     }
   }
