@@ -87,8 +87,9 @@ export const monitorSection = group(
       },
     ),
     max_nip11_size: bytes("128KiB", "The largest NIP-11 document.", { min: "1KiB", max: "8MiB" }),
+    // At least two: nobody is demoted on one bad cycle.
     unreachable_after: integer(2, "So many failures in a row make a relay unreachable.", {
-      min: 1,
+      min: 2,
       max: 1000,
     }),
     dead_after: integer(6, "So many failures in a row make a relay dead.", { min: 2, max: 1000 }),

@@ -91,10 +91,9 @@ export class Claims {
     await this.#release([{ relayId: id, nextCheckAt: this.#afterBlocked() }]);
   }
 
-  /** Others of a host that asks for fewer visits. */
+  /** A relay that turned us away, or others of its host; not before `nextCheckAt`. */
   async putOff(claims: readonly CheckClaim[], nextCheckAt: number): Promise<void> {
     if (claims.length === 0) return;
-    this.#deps.count("relays_put_off", claims.length);
     await this.#release(claims.map(({ id }) => ({ relayId: id, nextCheckAt })));
   }
 

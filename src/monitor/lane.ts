@@ -25,7 +25,7 @@ import type { DeltaPublisher } from "./deltas.ts";
 import { type PartIntervals, skippedParts } from "./due.ts";
 import { documentsOf } from "./kept.ts";
 import type { CheckMoment, NextStanding } from "./ladder.ts";
-import { type RateLimitConfig, rateLimitOf, standingAfter } from "./rate_limit.ts";
+import { type RateLimitConfig, rateLimitOf, standingAfter, wasTurnedAway } from "./rate_limit.ts";
 import type { Reporter } from "./reporter.ts";
 import { onlyOpening } from "./settings.ts";
 
@@ -143,8 +143,10 @@ class Lane {
       finished.push({ claim, check });
       if (!check.open.ok && BEFORE_URL.has(check.open.phase)) unreached = check;
       if (rateLimitOf(check) !== undefined) {
+        const others = claims.slice(index + 1);
+        if (others.length > 0) this.#deps.count("relays_put_off", others.length);
         const { nextCheckAt } = this.#standing({ claim, check }).next;
-        await this.#deps.claims.putOff(claims.slice(index + 1), nextCheckAt);
+        await this.#deps.claims.putOff(others, nextCheckAt);
         break;
       }
     }
@@ -162,6 +164,7 @@ class Lane {
     if (!open.ok && open.reason === "blocked") {
       return await this.#deps.claims.leaveAlone(finished.claim);
     }
+    if (wasTurnedAway(finished.claim, finished.check)) return await this.#turnedAway(finished);
     // Our configuration or our proxy; the relay was never asked.
     if (!open.ok && (open.reason === "proxy_failed" || open.reason === "network_disabled")) {
       const { network, count } = this.#deps;
@@ -175,6 +178,14 @@ class Lane {
     this.#believed.push(proven);
     const { nip11 } = proven.check;
     if (nip11?.ok) this.#believedBytes += nip11.bytes;
+  }
+
+  /** It answered, so the fault is not ours either; what it is like we could not see. */
+  async #turnedAway(finished: Finished): Promise<void> {
+    const { claims, count, metrics, network } = this.#deps;
+    count("checks_rate_limited");
+    metrics?.checked(network, "rate_limited");
+    await claims.putOff([finished.claim], this.#standing(finished).next.nextCheckAt);
   }
 
   async #settle(): Promise<void> {
@@ -252,6 +263,6 @@ class Lane {
   async #opens(url: RelayUrl): Promise<boolean> {
     const settings = onlyOpening(this.#deps.settings);
     const check = await checkRelay(url, { ...this.#deps, settings }, { signal: this.#signal });
-    return check.open.ok;
+    return check.open.ok || rateLimitOf(check) !== undefined;
   }
 }

@@ -1,6 +1,7 @@
 // Who tells us that we come too often: HTTP 429, or `rate-limited:` in any answer. Then the next
-// check is later, and a relay that would not even open is no worse for it than it was: it answered.
-// In: a check and where the relay stood. Out: where it stands. Pure arithmetic.
+// check is later. A relay that would not even open has answered, so this was no look at it at all:
+// neither a failure nor a success. In: a check and where the relay stood. Out: where it stands. Pure
+// arithmetic.
 import { type Check, type CheckFailure, isOnline } from "../model/check.ts";
 import type { CheckClaim } from "../store/relay_checks.ts";
 import { type CheckMoment, type LadderConfig, type NextStanding, nextStanding } from "./ladder.ts";
@@ -13,6 +14,8 @@ export interface RateLimitConfig extends LadderConfig {
 
 /** The longest wait that we choose ourselves; a relay may ask for more. */
 const MAX_REST_MS = 86_400_000;
+/** A relay that has turned us away for so long is not there, as far as we can tell. */
+const MAX_TURNED_AWAY_SECONDS = 7 * 86_400;
 /** Waits are longer by up to this share. */
 const JITTER = 0.2;
 
@@ -43,9 +46,18 @@ export function rateLimitOf(check: Check): RateLimit | undefined {
   return waits.length === 0 ? {} : { retryAfterMs: Math.max(...waits) };
 }
 
+/** What is known of a relay before the check. */
+type Known = Pick<CheckClaim, "state" | "failures" | "onlineAt">;
+
+/** True when the relay was not looked at, because it turned us away and asked for patience. */
+export function wasTurnedAway({ onlineAt }: Pick<Known, "onlineAt">, check: Check): boolean {
+  if (isOnline(check) || rateLimitOf(check) === undefined) return false;
+  return onlineAt === undefined || check.checkedAt - onlineAt < MAX_TURNED_AWAY_SECONDS;
+}
+
 /** The standing after a check, whatever it said of us. */
 export function standingAfter(
-  claim: Pick<CheckClaim, "state" | "failures" | "onlineAt">,
+  claim: Known,
   check: Check,
   config: RateLimitConfig,
   moment: CheckMoment,
@@ -61,10 +73,11 @@ export function standingAfter(
     ? Math.max(config.rateLimitRestMs, 2 * config.checkIntervalMs)
     : Math.min(Math.max(config.rateLimitRestMs, sinceMs), MAX_REST_MS);
   const waitMs = Math.max(limit.retryAfterMs ?? 0, leastMs * (1 + JITTER * random()));
-  const nextCheckAt = Math.max(at + Math.ceil(waitMs / 1000), alive ? next.nextCheckAt : 0);
-  return alive
-    ? { ...next, nextCheckAt }
-    : { state: claim.state, failures: claim.failures, nextCheckAt };
+  const waited = at + Math.ceil(waitMs / 1000);
+  if (wasTurnedAway(claim, check)) {
+    return { state: claim.state, failures: claim.failures, nextCheckAt: waited };
+  }
+  return { ...next, nextCheckAt: Math.max(waited, next.nextCheckAt) };
 }
 
 function isRateLimit(answer: { ok: boolean } | undefined): answer is CheckFailure {

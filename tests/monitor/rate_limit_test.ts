@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import type { Check } from "../../src/model/check.ts";
 import { parseRelayUrl } from "../../src/model/relay_url.ts";
-import { type RateLimitConfig, rateLimitOf, standingAfter } from "../../src/monitor/rate_limit.ts";
+import {
+  type RateLimitConfig,
+  rateLimitOf,
+  standingAfter,
+  wasTurnedAway,
+} from "../../src/monitor/rate_limit.ts";
 
 const HOUR = 3_600;
 const CONFIG: RateLimitConfig = {
@@ -65,6 +70,15 @@ Deno.test("a relay that says 429 is no worse for it, and is left alone ever long
     at = next.nextCheckAt;
   }
   assert.deepEqual(waits, [1, 2, 4, 8, 16, 24, 24, 24]);
+});
+
+Deno.test("a relay that has turned us away for a week is not there for us", () => {
+  const claim = { state: "online" as const, failures: 1, onlineAt: AT - 7 * 86_400 };
+  const turnedAway = check({ open: closed429 });
+  assert.equal(wasTurnedAway(claim, turnedAway), false);
+  assert.equal(wasTurnedAway({ onlineAt: AT - 6 * 86_400 }, turnedAway), true);
+  const next = standingAfter(claim, turnedAway, CONFIG, moment);
+  assert.deepEqual(next, { state: "unreachable", failures: 2, nextCheckAt: AT + 86_400 });
 });
 
 Deno.test("a relay that was never online waits the least time, and stays unknown", () => {
