@@ -21,6 +21,11 @@ export class Deque<T> {
     this.#length += 1;
   }
 
+  /** The first value, left where it is; undefined when there is none. */
+  peek(): T | undefined {
+    return this.#ring[this.#head];
+  }
+
   /** Takes the first value; undefined when there is none. */
   shift(): T | undefined {
     if (this.#length === 0) return undefined;

@@ -137,7 +137,8 @@ export interface Dialer {
    * A WebSocket that is open and PAUSED: relays send AUTH right behind the handshake, and frames
    * without a listener are lost. Attach listeners (an "error" one among them), then `ws.resume()`.
    * The caller owns it; `ws.terminate()` ends it at once. A frame over `maxPayloadBytes` ends it
-   * with close code 1009.
+   * with close code 1009. Where many dials begin at once, the clock starts when the event loop has
+   * time for this one.
    */
   webSocket(
     url: RelayUrl,

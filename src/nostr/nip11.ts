@@ -115,15 +115,14 @@ export async function fetchNip11(
 export function parseNip11(
   text: string,
 ): Result<Nip11Document, { reason: "not_json" | "not_an_object" | "too_deep"; detail: string }> {
-  const detail = cut(text, 100);
-  if (isDeeperThan(text, MAX_DEPTH)) return fail({ reason: "too_deep", detail });
+  if (isDeeperThan(text, MAX_DEPTH)) return fail({ reason: "too_deep", detail: cut(text, 100) });
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return fail({ reason: "not_json", detail });
+    return fail({ reason: "not_json", detail: cut(text, 100) });
   }
-  return isObject(value) ? ok(value) : fail({ reason: "not_an_object", detail });
+  return isObject(value) ? ok(value) : fail({ reason: "not_an_object", detail: cut(text, 100) });
 }
 
 /** `name`, cut to 200 characters. */

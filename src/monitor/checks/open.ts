@@ -23,6 +23,8 @@ async function run(session: CheckSession): Promise<Partial<Check>> {
     dialer,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     maxPayloadBytes: settings.maxPayloadBytes,
+    // Every question has its own deadline, and the relay is left as soon as the last is answered.
+    keepAliveMs: Infinity,
     closeTimeoutMs: 0,
     signal,
     ...(resolution === undefined ? {} : { resolution }),
