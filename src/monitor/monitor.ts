@@ -21,6 +21,7 @@ import type { Store } from "../store/connect.ts";
 import { announce, type AnnouncementSections } from "./announcements.ts";
 import { Claims } from "./claims.ts";
 import { RecentlyAlive } from "./control_set.ts";
+import { restingInspector } from "./dns_rest.ts";
 import { DeltaPublisher } from "./deltas.ts";
 import { REMEMBERED } from "./judgement.ts";
 import { type MonitorMetrics, runLane } from "./lane.ts";
@@ -66,12 +67,13 @@ export function createMonitor(deps: MonitorDeps): CycleTask {
   );
   const owner = deps.owner ?? crypto.randomUUID();
   const { store, config, clock = systemClock } = deps;
+  const dns = deps.dns === undefined ? undefined : restingInspector(deps.dns, clock);
   const upkeep = new Upkeep({ store, config: config.monitor.keep, clock });
   return {
     name: "monitor",
     cycle: async (context) => {
       await upkeep.run(context.count, context.signal);
-      await cycle(deps, alive, owner, context);
+      await cycle({ ...deps, dns }, alive, owner, context);
     },
   };
 }
