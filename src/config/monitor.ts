@@ -136,6 +136,12 @@ export const monitorSection = group(
         max: "365d",
       },
     ),
+    silent_read_interval: duration(
+      "24h",
+      "How often a relay that opens, but left so many reads in a row unanswered as make one " +
+        "unreachable, is asked again.",
+      { min: "1m", max: "365d" },
+    ),
     keep: group("How long the history of relays is kept.", {
       checks: duration("30d", "Single checks; what comes after them are days.", {
         min: "15d",

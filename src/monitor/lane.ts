@@ -28,6 +28,7 @@ import type { CheckMoment, NextStanding } from "./ladder.ts";
 import { type RateLimitConfig, rateLimitOf, standingAfter, wasTurnedAway } from "./rate_limit.ts";
 import type { Reporter } from "./reporter.ts";
 import { onlyOpening } from "./settings.ts";
+import type { SilentReads } from "./silent_reads.ts";
 
 /** What the monitor measures beside its counts. */
 export interface MonitorMetrics {
@@ -47,6 +48,7 @@ export interface LaneDeps extends CheckDeps {
   control: ControlConfig;
   alive: RecentlyAlive;
   intervals: PartIntervals;
+  silentReads: SilentReads;
   clock: Clock;
   random: () => number;
   reporter: Reporter | undefined;
@@ -154,9 +156,13 @@ class Lane {
   }
 
   async #check(claim: CheckClaim, signal: AbortSignal): Promise<Check> {
-    const { clock, intervals } = this.#deps;
-    const skip = skippedParts(claim, unixSeconds(clock), intervals);
-    return await checkRelay(claim.url, this.#deps, { signal, skip });
+    const { clock, intervals, silentReads } = this.#deps;
+    const now = unixSeconds(clock);
+    const skip = skippedParts(claim, now, intervals);
+    if (silentReads.rests(claim.url, now)) skip.add("read");
+    const check = await checkRelay(claim.url, this.#deps, { signal, skip });
+    silentReads.learn(check);
+    return check;
   }
 
   async #take(finished: Finished): Promise<void> {

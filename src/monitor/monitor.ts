@@ -28,6 +28,7 @@ import { type MonitorMetrics, runLane } from "./lane.ts";
 import { type NoticeDeps, sendNotices } from "./notices.ts";
 import { Reporter } from "./reporter.ts";
 import { checkSettings, enabledNetworks, withSources } from "./settings.ts";
+import { SilentReads } from "./silent_reads.ts";
 import { Upkeep } from "./upkeep.ts";
 
 export type { MonitorMetrics } from "./lane.ts";
@@ -67,21 +68,29 @@ export function createMonitor(deps: MonitorDeps): CycleTask {
   );
   const owner = deps.owner ?? crypto.randomUUID();
   const { store, config, clock = systemClock } = deps;
+  const silentReads = new SilentReads(config.monitor);
   const dns = deps.dns === undefined ? undefined : restingInspector(deps.dns, clock);
   const upkeep = new Upkeep({ store, config: config.monitor.keep, clock });
   return {
     name: "monitor",
     cycle: async (context) => {
       await upkeep.run(context.count, context.signal);
-      await cycle({ ...deps, dns }, alive, owner, context);
+      await cycle({ ...deps, dns }, { alive, silentReads, owner }, context);
     },
   };
 }
 
+/** What outlives a cycle. */
+interface Remembered {
+  alive: ReadonlyMap<Network, RecentlyAlive>;
+  silentReads: SilentReads;
+  /** In leases. */
+  owner: string;
+}
+
 async function cycle(
   deps: MonitorDeps,
-  alive: ReadonlyMap<Network, RecentlyAlive>,
-  owner: string,
+  { alive, silentReads, owner }: Remembered,
   { signal, count }: CycleContext,
 ): Promise<void> {
   const { store, signer, config, clock = systemClock, random = Math.random } = deps;
@@ -152,6 +161,7 @@ async function cycle(
         ladder: monitor,
         control: monitor.control,
         alive: alive.get(network) ?? new RecentlyAlive(REMEMBERED),
+        silentReads,
         intervals: { writeMs: monitor.writeIntervalMs, capabilityMs: monitor.capabilityIntervalMs },
         clock,
         random,
