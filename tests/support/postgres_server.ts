@@ -172,10 +172,11 @@ export async function sharedPostgres(): Promise<string> {
   const folder = `${tempDir()}/bigbrotr-pg-of-${Deno.pid}`;
   const known = await readIfAny(`${folder}/url`);
   if (known !== undefined) return known;
+  // Files run side by side: the one that makes the folder starts the server, the others wait.
+  if (!await makeFolder(folder)) return await untilWritten(`${folder}/url`);
   const home = await nativeFolder();
   const port = await freePort();
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
-  await Deno.mkdir(folder, { recursive: true });
   if (asOther()) await Deno.chown(folder, NOBODY, NOBODY);
   const script = `
     "${home}/bin/initdb" -D data -U postgres -A trust -E UTF8 --no-locale --no-sync \\
@@ -197,8 +198,31 @@ export async function sharedPostgres(): Promise<string> {
   }).output();
   if (!started.success) throw new Error("Cannot start the test server's watchdog");
   await untilReady(url);
-  await Deno.writeTextFile(`${folder}/url`, url);
+  // Whole or not at all, for those who wait for it.
+  await Deno.writeTextFile(`${folder}/url.partial`, url);
+  await Deno.rename(`${folder}/url.partial`, `${folder}/url`);
   return url;
+}
+
+/** Makes a folder; false when it is there already. */
+async function makeFolder(folder: string): Promise<boolean> {
+  try {
+    await Deno.mkdir(folder);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  }
+}
+
+async function untilWritten(file: string): Promise<string> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const text = await readIfAny(file);
+    if (text !== undefined) return text;
+    if (performance.now() > until) throw new Error(`The test server did not start: no ${file}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
 }
 
 /** A new database on the server at `url`, empty or from a template of it. */
