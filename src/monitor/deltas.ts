@@ -4,6 +4,7 @@
 // nobody took is not told again.
 import { Channel } from "../lib/channel.ts";
 import type { Count } from "../lib/cycle.ts";
+import { Pending } from "../lib/pending.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import type { Check } from "../model/check.ts";
 import type { Publisher } from "../nostr/publisher.ts";
@@ -40,6 +41,7 @@ const AT_ONCE = 10;
 export class DeltaPublisher {
   readonly #deps: DeltaDeps;
   readonly #queue = new Channel<EventTemplate>(QUEUE);
+  readonly #pending = new Pending();
 
   constructor(deps: DeltaDeps) {
     this.#deps = deps;
@@ -58,7 +60,13 @@ export class DeltaPublisher {
     const delta = deltaOf(observed, before);
     if (delta === undefined) return;
     const template = buildDelta(delta, observed.check.checkedAt);
-    if (!this.#queue.trySend(template)) this.#deps.count("deltas_dropped");
+    if (this.#queue.trySend(template)) this.#pending.add();
+    else this.#deps.count("deltas_dropped");
+  }
+
+  /** Resolves once all that was taken is out or given up; never, when publishing has failed. */
+  idle(): Promise<void> {
+    return this.#pending.idle();
   }
 
   /** No more checks come. */
@@ -75,7 +83,10 @@ export class DeltaPublisher {
       inner.throwIfAborted();
       return outcomes;
     }, { signal });
-    for await (const outcomes of work) countOutcomes("delta", outcomes, count);
+    for await (const outcomes of work) {
+      countOutcomes("delta", outcomes, count);
+      this.#pending.done();
+    }
   }
 }
 

@@ -5,8 +5,6 @@
 // Never promotes or forgets a relay, and publishes nothing without proof of life.
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { CycleContext, CycleTask } from "../lib/cycle.ts";
-import { deadline } from "../lib/deadline.ts";
-import { logger } from "../lib/log.ts";
 import { TaskGroup } from "../lib/task_group.ts";
 import { EMPTY_BLOCK_LIST } from "../model/block_list.ts";
 import { type Network, NETWORKS } from "../model/network.ts";
@@ -18,15 +16,14 @@ import type { HostSlots } from "../net/host_slots.ts";
 import type { Publisher } from "../nostr/publisher.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
-import { announce, type AnnouncementSections } from "./announcements.ts";
+import type { AnnouncementSections } from "./announcements.ts";
 import { Claims } from "./claims.ts";
 import { RecentlyAlive } from "./control_set.ts";
 import { restingInspector } from "./dns_rest.ts";
-import { DeltaPublisher } from "./deltas.ts";
 import { REMEMBERED } from "./judgement.ts";
 import { type MonitorMetrics, runLane } from "./lane.ts";
-import { type NoticeDeps, sendNotices } from "./notices.ts";
-import { Reporter } from "./reporter.ts";
+import { Publishing } from "./publishing.ts";
+import type { CheckSettings } from "./session.ts";
 import { checkSettings, enabledNetworks, withSources } from "./settings.ts";
 import { SilentReads } from "./silent_reads.ts";
 import { Upkeep } from "./upkeep.ts";
@@ -56,10 +53,8 @@ export interface MonitorDeps {
   metrics?: MonitorMetrics | undefined;
 }
 
-/** How long a cycle waits for its last reports; what is left then is reported another time. */
-const DRAIN_MS = 60_000;
-
-const log = logger("monitor");
+/** A cycle whose reports don't get out in this time ends: proofs of life that old are none. */
+const MAX_CYCLE_MS = 15 * 60_000;
 
 /** The stage. A cycle checks every relay that is due. */
 export function createMonitor(deps: MonitorDeps): CycleTask {
@@ -90,40 +85,43 @@ interface Remembered {
 
 async function cycle(
   deps: MonitorDeps,
-  { alive, silentReads, owner }: Remembered,
+  remembered: Remembered,
   { signal, count }: CycleContext,
 ): Promise<void> {
-  const { store, signer, config, clock = systemClock, random = Math.random } = deps;
+  const { config, clock = systemClock, random = Math.random } = deps;
   const { monitor } = config;
-  const blocked = await deps.blocks?.current() ?? EMPTY_BLOCK_LIST;
   const settings = await withSources(checkSettings(config), deps);
-  const publisher = monitor.publish.enabled && monitor.publish.relays.length > 0
-    ? deps.publisher
-    : undefined;
-  const reporter = publisher === undefined ? undefined : new Reporter({
-    store,
-    signer,
-    publisher,
-    frequencyMs: monitor.checkIntervalMs,
-    // A relay that failed to answer once at its time has the next one.
-    keptMs: 2.5 * Math.max(monitor.writeIntervalMs, monitor.capabilityIntervalMs),
+  await using publishing = new Publishing({
+    ...deps,
+    publisher: deps.publisher,
+    settings,
     clock,
+    random,
     count,
-  });
+  }, { signal });
+  const round = { settings, publishing, clock, random };
+  const startedMs = clock.monotonicMs();
+  do {
+    await checkRound(deps, remembered, round, { signal, count });
+    publishing.tellOperators();
+    // Reports that are still on their way are no reason to leave relays alone that are due.
+    if (clock.monotonicMs() - startedMs >= MAX_CYCLE_MS) break;
+  } while (await publishing.isBusyAfter(monitor.intervalMs));
+  await publishing.finish();
+  signal.throwIfAborted();
+}
 
-  const deltas = publisher !== undefined && monitor.publish.deltas
-    ? new DeltaPublisher({ store, signer, publisher, count })
-    : undefined;
-
-  await using publishing = new TaskGroup({ signal });
-  if (deltas !== undefined) publishing.spawn("deltas", (inner) => deltas.run(inner));
-  if (publisher !== undefined && reporter !== undefined) {
-    publishing.spawn("reports", (inner) => reporter.run(inner));
-    publishing.spawn(
-      "announcements",
-      (inner) => announce({ store, signer, publisher, config, settings, clock, count }, inner),
-    );
-  }
+/** Checks everything that is due, once. */
+async function checkRound(
+  deps: MonitorDeps,
+  { alive, silentReads, owner }: Remembered,
+  round: { settings: CheckSettings; publishing: Publishing; clock: Clock; random: () => number },
+  { signal, count }: CycleContext,
+): Promise<void> {
+  const { store, config } = deps;
+  const { monitor } = config;
+  const { clock, random, publishing } = round;
+  const blocked = await deps.blocks?.current() ?? EMPTY_BLOCK_LIST;
   // Apart from publishing: what fails there must not end a check.
   await using checking = new TaskGroup({ signal });
   const { geo } = deps;
@@ -153,7 +151,7 @@ async function cycle(
     checking.spawn(network, (inner) =>
       runLane({
         ...deps,
-        settings,
+        settings: round.settings,
         blocked,
         network,
         maxTasks,
@@ -165,40 +163,12 @@ async function cycle(
         intervals: { writeMs: monitor.writeIntervalMs, capabilityMs: monitor.capabilityIntervalMs },
         clock,
         random,
-        reporter,
-        deltas,
+        reporter: publishing.reporter,
+        deltas: publishing.deltas,
         metrics: deps.metrics,
         count,
       }, inner));
   }
   await checking.join();
-  reporter?.close();
-  deltas?.close();
-  const notices = noticeDeps(deps, { clock, random, count });
-  if (notices !== undefined) publishing.spawn("notices", (inner) => sendNotices(notices, inner));
-  await drain(publishing, signal);
   signal.throwIfAborted();
-}
-
-/** What telling operators needs; undefined while nobody asked for it, or publishing is off. */
-function noticeDeps(
-  { store, signer, publisher, dialer, config }: MonitorDeps,
-  tools: Pick<NoticeDeps, "clock" | "random" | "count">,
-): NoticeDeps | undefined {
-  const { publish, notices } = config.monitor;
-  if (publisher === undefined || !publish.enabled || notices.operators.length === 0) {
-    return undefined;
-  }
-  const relays = notices.relays.length > 0 ? notices.relays : publish.relays;
-  const { contact } = config.identity;
-  return { store, signer, publisher, dialer, config: notices, relays, contact, ...tools };
-}
-
-/** Lets the reports go out, but not for ever: relays that take nothing would stop the checks. */
-async function drain(publishing: TaskGroup, signal: AbortSignal): Promise<void> {
-  using limit = deadline(DRAIN_MS, { signal });
-  const giveUp = (): void => publishing.abort(limit.signal.reason);
-  limit.signal.addEventListener("abort", giveUp, { once: true });
-  await publishing.join();
-  if (limit.expired) log.warn("Publishing was given up for this cycle; checks are stored");
 }

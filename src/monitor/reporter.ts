@@ -6,6 +6,7 @@ import { Channel } from "../lib/channel.ts";
 import { type Clock, unixSeconds } from "../lib/clock.ts";
 import type { Count } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
+import { Pending } from "../lib/pending.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import type { Check } from "../model/check.ts";
 import { buildReport } from "../nostr/nip66.ts";
@@ -37,7 +38,7 @@ interface Finished {
 }
 
 /** Checks that wait to be reported, and the bytes of their NIP-11 documents. */
-const QUEUE = 2_000;
+const QUEUE = 10_000;
 const QUEUE_BYTES = 16 * 1024 * 1024;
 /** Reports looked up, signed and remembered together. */
 const BATCH = 50;
@@ -51,6 +52,7 @@ const log = logger("monitor");
 export class Reporter {
   readonly #deps: ReporterDeps;
   readonly #queue = new Channel<Finished>(QUEUE);
+  readonly #pending = new Pending();
   #queuedBytes = 0;
 
   constructor(deps: ReporterDeps) {
@@ -62,8 +64,17 @@ export class Reporter {
     if (!check.open.ok) return;
     const bytes = documentBytes(check);
     const hasRoom = this.#queuedBytes + bytes <= QUEUE_BYTES;
-    if (hasRoom && this.#queue.trySend({ relayId, check })) this.#queuedBytes += bytes;
-    else this.#deps.count("reports_deferred");
+    if (!hasRoom || !this.#queue.trySend({ relayId, check })) {
+      this.#deps.count("reports_deferred");
+      return;
+    }
+    this.#queuedBytes += bytes;
+    this.#pending.add();
+  }
+
+  /** Resolves once all that was taken is out or given up; never, when reporting has failed. */
+  idle(): Promise<void> {
+    return this.#pending.idle();
   }
 
   /** No more checks come. */
@@ -77,6 +88,7 @@ export class Reporter {
       const batch = await this.#nextBatch(signal);
       if (batch.length === 0) return;
       await this.#report(batch, signal);
+      this.#pending.done(batch.length);
     }
   }
 

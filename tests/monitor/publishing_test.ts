@@ -16,6 +16,7 @@ import { startIndependentRelay } from "../interop/nostr_relay.ts";
 import {
   authWall,
   closedWith,
+  delayMs,
   http200,
   ignoresNegentropy,
   nip11,
@@ -278,6 +279,27 @@ storeTest(
     const later = await runCycle(monitor);
     assert.equal(later["reports_published"], 1);
     assert.equal(later["announcements_published"], 3);
+  },
+);
+
+storeTest(
+  "while reports are slow to get out, relays that come due are checked all the same",
+  async (store) => {
+    await using board = await startHostileRelay({ behaviours: [delayMs(150)] });
+    await using relay = await startHostileRelay();
+    await using late = await startHostileRelay();
+    const clock = clockAtNow();
+    const config = await configFor([board.url], "monitor.interval=1s");
+    await using publisher = publisherFor(config);
+    const paths = Array.from({ length: 20 }, (_, i) => relay.urlFor("127.0.0.1", `/r${i}`));
+    await insertRelays(store, paths, { at: 1 });
+    const running = runCycle(monitorOf(store, config, clock, publisher));
+    await board.seen.until(({ events }) => events.length > 0);
+    await insertRelays(store, [late.url], { at: 1 });
+    const counts = await running;
+    assert.equal(counts["checks_done"], 21);
+    assert.equal(counts["reports_published"], 21);
+    assert.equal(late.seen.connections.total, 1);
   },
 );
 
