@@ -1,5 +1,6 @@
 // Who may begin to dial: so many at once, more while the loop keeps up, none for ever.
 import assert from "node:assert/strict";
+import { systemClock } from "../../src/lib/clock.ts";
 import { DialWindow } from "../../src/net/dial_window.ts";
 
 /** Takes all the places there are. */
@@ -15,14 +16,8 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   return settled;
 }
 
-/** A clock by which the loop is so late at every look. */
-function lateBy(ms: number): { nowMs: () => number } {
-  let nowMs = 0;
-  return { nowMs: () => nowMs += ms };
-}
-
 Deno.test("the next in line begins when one is over, in order of arrival", async () => {
-  const window = new DialWindow();
+  const window = new DialWindow({ nowMs: () => 0 });
   const [first, second, ...others] = await fill(window);
   const order: string[] = [];
   const a = window.enter().then((leave) => (order.push("a"), leave));
@@ -44,21 +39,29 @@ Deno.test("dials that last hold nobody up", async () => {
 });
 
 Deno.test("while the loop keeps up, more may begin than at first", async () => {
-  const window = new DialWindow(lateBy(1));
+  const window = new DialWindow({ nowMs: () => 0 });
   const places = await fill(window);
   await window.enter();
   assert.equal(window.size, places.length + 1);
 });
 
 Deno.test("while the loop is held up, fewer may begin, but always some", async () => {
-  const window = new DialWindow(lateBy(2));
-  const places = await fill(window);
-  await Promise.all(Array.from({ length: 200 }, () => window.enter()));
-  assert.ok(window.size < places.length && window.size >= 4, `${window.size}`);
+  let nowMs = 0;
+  const window = new DialWindow({ nowMs: () => nowMs });
+  const atFirst = window.size;
+  const all = Promise.all(Array.from({ length: 300 }, () => window.enter()));
+  const sizes = new Set<number>();
+  while (!await isSettled(all)) {
+    nowMs += 2;
+    await systemClock.sleep(2);
+    sizes.add(window.size);
+  }
+  assert.ok(Math.min(...sizes) < atFirst);
+  assert.ok(sizes.has(4) && !sizes.has(3), [...sizes].join());
 });
 
 Deno.test("who gives up waits no longer, and takes no place", async () => {
-  const window = new DialWindow();
+  const window = new DialWindow({ nowMs: () => 0 });
   const [first] = await fill(window);
   const stop = new AbortController();
   const given = window.enter({ signal: stop.signal });
