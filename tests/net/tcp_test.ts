@@ -36,7 +36,7 @@ Deno.test("when all fail, the last failure is told with its address", async () =
 
 Deno.test("an address that never answers is overtaken by the next, and given up at the abort", async () => {
   const { listener, silent } = await portOnTwoAddresses();
-  const before = connectionsTo("127.0.0.5", silent.port);
+  const before = await connectionsTo("127.0.0.5", silent.port);
   try {
     const addresses = ["127.0.0.5", "127.0.0.1"];
     const overtaken = await connectTcp(addresses, silent.port, {
@@ -52,7 +52,7 @@ Deno.test("an address that never answers is overtaken by the next, and given up 
     assert.equal(aborted.failure.reason, "timeout");
     assert.equal(aborted.failure.ip, "127.0.0.5");
     // Sanitizers do not see sockets of node:net; the loser of the race must be gone too.
-    assert.equal(connectionsTo("127.0.0.5", silent.port), before);
+    assert.equal(await connectionsTo("127.0.0.5", silent.port), before);
   } finally {
     listener.close();
     silent[Symbol.dispose]();
@@ -79,11 +79,13 @@ async function portOnTwoAddresses(): Promise<
 }
 
 /** TCP sockets towards an address and port, whichever their state; 0 where the system does not tell. */
-function connectionsTo(ip: string, port: number): number {
+async function connectionsTo(ip: string, port: number): Promise<number> {
   if (Deno.build.os !== "linux") return 0;
+  // Deno itself gives /proc to none but those who are allowed everything.
+  const { stdout } = await new Deno.Command("cat", { args: ["/proc/net/tcp"] }).output();
   const host = ip.split(".").reverse().map((byte) => Number(byte).toString(16).padStart(2, "0"));
   const remote = `${host.join("")}:${port.toString(16).padStart(4, "0")}`.toUpperCase();
-  const rows = Deno.readTextFileSync("/proc/net/tcp").split("\n").slice(1);
+  const rows = new TextDecoder().decode(stdout).split("\n").slice(1);
   return rows.filter((row) => row.trim().split(/\s+/)[2] === remote).length;
 }
 
