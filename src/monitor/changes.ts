@@ -9,9 +9,10 @@ import type { KeptDocument } from "./kept.ts";
 /** Types of the documents that are compared. */
 export const COMPARED: readonly string[] = ["nip11", "net", "geo", "tls"];
 
-/** The most changes that one event tells, and the longest value. */
+/** The most changes that one event tells, the longest value, and all of them together. */
 const MAX_CHANGES = 60;
 const MAX_VALUE = 1_000;
+const MAX_CHARACTERS = 16_000;
 /** Fields of one document that are looked at. */
 const MAX_FIELDS = 200;
 const MAX_ELEMENTS = 200;
@@ -66,7 +67,16 @@ export function changesBetween(
     if (old === undefined && options.isFirst !== true) continue;
     changes.push(...compare(fieldsOf(type, old?.data), fieldsOf(type, data)));
   }
-  return changes.slice(0, MAX_CHANGES);
+  return bounded(changes);
+}
+
+/** As many as one event may tell; a relay takes no event of any size. */
+function bounded(changes: readonly FieldChange[]): FieldChange[] {
+  let characters = 0;
+  return changes.slice(0, MAX_CHANGES).filter(({ field, value }) => {
+    characters += field.length + value.length;
+    return characters <= MAX_CHARACTERS;
+  });
 }
 
 function compare(before: Map<string, Field>, after: Map<string, Field>): FieldChange[] {

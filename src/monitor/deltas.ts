@@ -33,14 +33,16 @@ export interface DeltaDeps {
   count: Count;
 }
 
-/** Changes that wait, each an event of some kilobytes at most. */
-const QUEUE = 2_000;
+/** Changes that wait, and their characters: a first cycle has one for each relay. */
+const QUEUE = 10_000;
+const QUEUE_CHARACTERS = 16 * 1024 * 1024;
 const AT_ONCE = 10;
 
 /** One cycle's changes. Run it as a task, offer checks, close it; it ends when all are out. */
 export class DeltaPublisher {
   readonly #deps: DeltaDeps;
-  readonly #queue = new Channel<EventTemplate>(QUEUE);
+  readonly #queue = new Channel<{ template: EventTemplate; size: number }>(QUEUE);
+  #queuedSize = 0;
   readonly #pending = new Pending();
 
   constructor(deps: DeltaDeps) {
@@ -60,8 +62,14 @@ export class DeltaPublisher {
     const delta = deltaOf(observed, before);
     if (delta === undefined) return;
     const template = buildDelta(delta, observed.check.checkedAt);
-    if (this.#queue.trySend(template)) this.#pending.add();
-    else this.#deps.count("deltas_dropped");
+    const size = JSON.stringify(template).length;
+    const hasRoom = this.#queuedSize + size <= QUEUE_CHARACTERS;
+    if (!hasRoom || !this.#queue.trySend({ template, size })) {
+      this.#deps.count("deltas_dropped");
+      return;
+    }
+    this.#queuedSize += size;
+    this.#pending.add();
   }
 
   /** Resolves once all that was taken is out or given up; never, when publishing has failed. */
@@ -77,7 +85,8 @@ export class DeltaPublisher {
   /** Publishes what is offered, until closed and drained. Rejects when aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { signer, publisher, count } = this.#deps;
-    const work = mapConcurrent(this.#queue, AT_ONCE, async (template, inner) => {
+    const work = mapConcurrent(this.#queue, AT_ONCE, async ({ template, size }, inner) => {
+      this.#queuedSize -= size;
       const event = await signer.sign(template);
       const outcomes = await publisher.publish(event, { signal: inner });
       inner.throwIfAborted();

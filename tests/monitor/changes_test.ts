@@ -103,6 +103,18 @@ Deno.test("applied to the old state, the changes give the new one", () => {
   }));
 });
 
+Deno.test("all changes of one event together are bounded", () => {
+  const limitation = Object.fromEntries(
+    Array.from({ length: 50 }, (_, i) => [`k${i}`, "x".repeat(900)]),
+  );
+  const changes = changesBetween([], nip11({ limitation }), { isFirst: true });
+  const characters = changes.reduce(
+    (sum, { field, value }) => sum + field.length + value.length,
+    0,
+  );
+  assert.ok(characters > 10_000 && characters <= 16_000, `${characters}`);
+});
+
 function apply(state: Map<string, Set<string>>, changes: readonly FieldChange[]): void {
   for (const { field, type, value } of changes) {
     const values = state.get(field) ?? new Set();
