@@ -74,8 +74,10 @@ export function changesBetween(
 function bounded(changes: readonly FieldChange[]): FieldChange[] {
   let characters = 0;
   return changes.slice(0, MAX_CHANGES).filter(({ field, value }) => {
-    characters += field.length + value.length;
-    return characters <= MAX_CHARACTERS;
+    const more = field.length + value.length;
+    if (characters + more > MAX_CHARACTERS) return false;
+    characters += more;
+    return true;
   });
 }
 
