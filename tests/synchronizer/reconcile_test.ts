@@ -369,6 +369,7 @@ storeTest("what reconciling closes is all there, whatever the relay does", async
           pageSize: 10,
           // Where the words are compared, a busy machine must not make them.
           idleMs: lies.length === 0 ? 10_000 : 100,
+          nip11TimeoutMs: 10_000,
           reconcileIds,
           idsPerRequest,
           recheckSeconds: 0,
