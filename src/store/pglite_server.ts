@@ -18,7 +18,7 @@ export const PGLITE_SETTINGS: Readonly<Record<string, string>> = {
   max_wal_senders: "0",
   max_wal_size: "128MB",
   min_wal_size: "32MB",
-  shared_buffers: "64MB",
+  shared_buffers: "32MB",
   jit: "off",
 };
 

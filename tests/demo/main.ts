@@ -13,6 +13,9 @@ import { Summary } from "./summary.ts";
 /** A clean process leaves within 10 s of SIGTERM. */
 const STOP_LIMIT_MS = 10_000;
 
+/** After the work, before memory is read again. */
+const REST_MS = 5_000;
+
 async function demo(options: { events: number; file?: string; verbose: boolean }): Promise<number> {
   const summary = new Summary();
   const workDir = await Deno.makeTempDir({ prefix: "bigbrotr-demo-" });
@@ -75,8 +78,17 @@ async function observe(
   await checkRelays(child, scenario, summary);
   await checkReports(child, scenario, summary);
   await checkJobs(scenario, child, summary);
-  const resident = await child.residentBytes();
-  summary.note("Resident memory", `${((resident ?? 0) / 2 ** 20).toFixed(0)} MiB`);
+  const busy = await child.residentBytes();
+  await new Promise((resolve) => setTimeout(resolve, REST_MS));
+  const idle = await child.residentBytes();
+  summary.note(
+    "Resident memory at work, and idle",
+    `${megabytes(busy)}, ${megabytes(idle)}`,
+  );
+}
+
+function megabytes(bytes: number | undefined): string {
+  return `${((bytes ?? NaN) / 1e6).toFixed(0)} MB`;
 }
 
 /** Everything short, so that a person can watch; nothing that a public network would be asked. */
