@@ -3,7 +3,7 @@
 // or an address is among them, and by which kind of rule. Reads no file and opens nothing.
 import ipaddr from "ipaddr.js";
 import { fail, ok, type Result } from "../lib/result.ts";
-import { hostPortOf, parseRelayUrl, type RelayUrl } from "./relay_url.ts";
+import { hostPortOf, parseRelayHost, parseRelayUrl, type RelayUrl } from "./relay_url.ts";
 
 /** The kinds of rules, by which blocked relays are counted. */
 export const BLOCK_KINDS = ["url", "host", "suffix", "address"] as const;
@@ -66,8 +66,19 @@ export class BlockList {
 
   /** The kind of rule that names this relay, its host, or its literal address. */
   kindFor(url: RelayUrl): BlockKind | undefined {
-    const { host } = hostPortOf(url);
-    if (this.#values.url.has(url)) return "url";
+    return this.#values.url.has(url) ? "url" : this.kindForHost(hostPortOf(url).host);
+  }
+
+  /** The kind of rule that names what an http(s) URL asks, be it a relay's own URL or another. */
+  kindForHttp(url: URL): BlockKind | undefined {
+    const relay = this.#values.url.size === 0 ? undefined : parseRelayUrl(url.href);
+    if (relay?.ok === true && this.#values.url.has(relay.value)) return "url";
+    const host = parseRelayHost(url.hostname);
+    return host.ok ? this.kindForHost(host.value.host) : undefined;
+  }
+
+  /** The kind of rule that names this host, or the address that it is. */
+  kindForHost(host: string): BlockKind | undefined {
     if (this.#values.host.has(host)) return "host";
     if (this.#values.suffix.size > 0 && this.#isBelow(host)) return "suffix";
     return this.kindForAddress(host);

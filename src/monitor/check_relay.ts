@@ -58,6 +58,7 @@ export async function checkRelay(
     network,
     settings: deps.settings,
     dialer: deps.dialer,
+    blocked: deps.blocked,
     signer: deps.signer,
     dns: deps.dns,
     geo: deps.geo,

@@ -2,6 +2,7 @@
 // A part is one file in checks/: its name, the networks where it makes sense, what it needs, and a
 // run that answers with its piece of the Check. Parts share one connection and know no other part.
 import type { Clock } from "../lib/clock.ts";
+import type { BlockList } from "../model/block_list.ts";
 import type { Check, CheckName } from "../model/check.ts";
 import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
@@ -41,6 +42,8 @@ export interface CheckSession extends HostSources {
   readonly network: Network;
   readonly settings: CheckSettings;
   readonly dialer: Dialer;
+  /** Who is left alone, also where a relay leads to it; nobody unless given. */
+  readonly blocked: BlockList | undefined;
   /** Without one, nothing is written and nobody is logged in to. */
   readonly signer: Signer | undefined;
   readonly clock: Clock;

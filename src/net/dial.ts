@@ -6,6 +6,7 @@ import type { Socket } from "node:net";
 // @ts-types="@types/ws"
 import type { WebSocket } from "ws";
 import type { Result } from "../lib/result.ts";
+import type { BlockList } from "../model/block_list.ts";
 import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { DialFailure } from "./failure.ts";
@@ -105,6 +106,8 @@ export interface HttpGetOptions {
    * a certificate that holds. Default false: a relay's bad certificate is a finding.
    */
   trustedTls?: boolean;
+  /** Who is left alone: neither asked at first nor as where a redirect leads (`blocked`). */
+  blocked?: BlockList;
   signal?: AbortSignal;
 }
 

@@ -15,9 +15,11 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import type { WebSocket } from "ws";
 import { type Deadline, deadline, withSignal } from "../lib/deadline.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
+import type { BlockList } from "../model/block_list.ts";
 import { isOverlayNetwork, type Network } from "../model/network.ts";
 import { hostPortOf, networkOf, type RelayUrl } from "../model/relay_url.ts";
 import { classifyAddress, mayDial } from "./address_guard.ts";
+import { blockedAddress, leftAlone } from "./left_alone.ts";
 import type {
   ConnectFacts,
   Dialer,
@@ -142,7 +144,9 @@ class SocketDialer implements Dialer {
         if (redirects > options.maxRedirects) {
           return fail(trouble("http", "too_many_redirects", `more than ${options.maxRedirects}`));
         }
-        const opened = await this.#open(hop.target, limit, options.resolution);
+        const named = options.blocked?.kindForHttp(hop.url);
+        if (named !== undefined) return leftAlone(named);
+        const opened = await this.#open(hop.target, limit, options.resolution, options.blocked);
         if (!opened.ok) return opened;
         const { socket, facts } = opened.value;
         if (options.trustedTls && first?.target.secure && facts.tls?.authorized !== true) {
@@ -198,12 +202,13 @@ class SocketDialer implements Dialer {
     target: DialTarget,
     limit: Deadline,
     resolution?: Resolution,
+    blocked?: BlockList,
   ): Promise<Result<Connected, Trouble>> {
     const { signal } = limit;
     const route = this.#route(target.network);
     if (!route.ok) return route;
     const plain = route.value === undefined
-      ? await this.#openDirect(target, signal, resolution)
+      ? await this.#openDirect(target, signal, resolution, blocked)
       : await this.#openProxied(target, route.value, limit);
     if (!plain.ok || !target.secure) return plain;
     const { socket, facts } = plain.value;
@@ -264,6 +269,7 @@ class SocketDialer implements Dialer {
     target: DialTarget,
     signal: AbortSignal,
     known?: Resolution,
+    blocked?: BlockList,
   ): Promise<Result<Connected, Trouble>> {
     const { port } = target;
     // Judged again even when handed in: the guard holds whatever the caller does.
@@ -273,6 +279,8 @@ class SocketDialer implements Dialer {
     const resolved = usable ? ok(known) : await this.#addresses(target, undefined, signal);
     if (!resolved.ok) return resolved;
     const { addresses, dnsMs } = resolved.value;
+    const refused = blockedAddress(blocked, addresses);
+    if (refused !== undefined) return refused;
     const connected = await connectTcp(addresses, port, { signal });
     if (!connected.ok) return connected;
     const { socket, ip, tcpMs } = connected.value;

@@ -6,10 +6,12 @@
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { backoffMs } from "../lib/retry.ts";
-import type { BlockKind, BlockList } from "../model/block_list.ts";
+import type { BlockList } from "../model/block_list.ts";
 import { hostPortOf, networkOf, type RelayUrl } from "../model/relay_url.ts";
 import type { Dialer, DialFailure, Resolution } from "./dialer.ts";
+import type { Trouble } from "./failure.ts";
 import type { HostSlots } from "./host_slots.ts";
+import { blockedAddress, leftAlone } from "./left_alone.ts";
 
 /** A slot in hand, and the addresses to dial. Dispose of it when the connection is closed. */
 export interface Turn extends Disposable {
@@ -42,15 +44,13 @@ export async function takeTurn(
 ): Promise<Result<Turn, DialFailure>> {
   const { slots, signal, blocked } = options;
   const named = blocked?.kindFor(url);
-  if (named !== undefined) return leftAlone(named);
+  if (named !== undefined) return atOnce(leftAlone(named));
   const resolved = await resolve(url, options);
   signal.throwIfAborted();
   if (!resolved.ok) return fail(resolved.failure);
   const resolution = resolved.value;
-  for (const ip of resolution.addresses) {
-    const kind = blocked?.kindForAddress(ip);
-    if (kind !== undefined) return leftAlone(kind, ip);
-  }
+  const refused = blockedAddress(blocked, resolution.addresses);
+  if (refused !== undefined) return atOnce(refused);
   const { host, port } = hostPortOf(url);
   const ip = resolution.addresses[0];
   const slot = await slots.acquire(ip === undefined ? { host, port } : { host, port, ip }, {
@@ -80,14 +80,8 @@ async function resolve(
   }
 }
 
-function leftAlone(kind: BlockKind, ip?: string): Result<never, DialFailure> {
-  return fail({
-    phase: "policy",
-    reason: "blocked",
-    detail: `left alone by the operator's list (${kind})`,
-    elapsedMs: 0,
-    ...(ip === undefined ? {} : { ip }),
-  });
+function atOnce(refused: Result<never, Trouble>): Result<never, DialFailure> {
+  return refused.ok ? refused : fail({ ...refused.failure, elapsedMs: 0 });
 }
 
 /** The items in groups of one host and port each, both in order of first appearance. */

@@ -5,6 +5,7 @@
 import type { SignalOptions } from "../lib/clock.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { cut } from "../lib/text.ts";
+import type { BlockList } from "../model/block_list.ts";
 import { isHex } from "../model/hex.ts";
 import { type RelayUrl, toHttpUrl } from "../model/relay_url.ts";
 import type { Dialer, Resolution } from "../net/dialer.ts";
@@ -26,6 +27,8 @@ export interface FetchNip11Options extends SignalOptions {
   maxRedirects?: number;
   /** An earlier resolution of the host, which is then not repeated. */
   resolution?: Resolution | undefined;
+  /** Who is left alone, also where the relay's host redirects to it. */
+  blocked?: BlockList | undefined;
 }
 
 /** A document and where it came from. */
@@ -63,7 +66,7 @@ export async function fetchNip11(
   url: RelayUrl,
   options: FetchNip11Options,
 ): Promise<Result<Nip11Answer, Nip11Failure>> {
-  const { dialer, timeoutMs, resolution, signal } = options;
+  const { dialer, timeoutMs, resolution, blocked, signal } = options;
   const startedAt = performance.now();
   const got = await dialer.httpGet(toHttpUrl(url), {
     headers: { accept: "application/nostr+json" },
@@ -71,6 +74,7 @@ export async function fetchNip11(
     maxRedirects: options.maxRedirects ?? 3,
     timeoutMs,
     ...(resolution === undefined ? {} : { resolution }),
+    ...(blocked === undefined ? {} : { blocked }),
     ...(signal === undefined ? {} : { signal }),
   });
   const elapsedMs = Math.round(performance.now() - startedAt);

@@ -1,6 +1,7 @@
 // What a relay says of itself (NIP-11), as far as the synchronizer uses it: from the archive where
 // the monitor has put it, else asked for once. Claims shorten the work; nothing is proven by them.
 import type { SignalOptions } from "../lib/clock.ts";
+import type { BlockList } from "../model/block_list.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Dialer } from "../net/dialer.ts";
 import {
@@ -22,10 +23,10 @@ export interface ClaimLimits {
 /** The relay's claims; those of a relay that makes none when it has no document. */
 export async function relayClaims(
   url: RelayUrl,
-  deps: { store: Store; dialer: Dialer; limits: ClaimLimits },
+  deps: { store: Store; dialer: Dialer; limits: ClaimLimits; blocked?: BlockList | undefined },
   { signal }: SignalOptions,
 ): Promise<RelayClaims> {
-  const { store, dialer, limits } = deps;
+  const { store, dialer, limits, blocked } = deps;
   const stored = (await latestMetadata(store, url, signal === undefined ? {} : { signal }))
     .find((row) => row.type === "nip11")?.data;
   if (isObject(stored)) return claimsOf(stored);
@@ -33,6 +34,7 @@ export async function relayClaims(
     dialer,
     timeoutMs: limits.nip11TimeoutMs,
     maxBytes: limits.maxNip11Bytes,
+    blocked,
     signal,
   });
   signal?.throwIfAborted();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Check, type CheckFailure, isOnline, readMsOf } from "../../src/model/check.ts";
+import { BlockList, parseBlockRule } from "../../src/model/block_list.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
 import { checkRelay } from "../../src/monitor/check_relay.ts";
 import { checkSettings, withRetries } from "../../src/monitor/settings.ts";
@@ -65,11 +66,12 @@ interface Options {
   resolve?: Resolver;
   slots?: HostSlots;
   local?: boolean;
+  blocked?: BlockList;
   signal?: AbortSignal;
 }
 
 function check(url: RelayUrl, options: Options = {}): Promise<Check> {
-  const { signed = true, retries = 0, ca, resolve, slots, local = true, signal } = options;
+  const { signed = true, retries = 0, ca, resolve, slots, local = true, signal, blocked } = options;
   const networks = {
     ...config.networks,
     local: { ...config.networks.local, enabled: local },
@@ -80,6 +82,7 @@ function check(url: RelayUrl, options: Options = {}): Promise<Check> {
       ...(resolve === undefined ? {} : { resolve }),
     }),
     slots: slots ?? new HostSlots(),
+    blocked,
     settings: {
       ...withRetries({ ...checkSettings(config), retries: {} }, retries),
       retryBaseMs: 10,
@@ -310,6 +313,24 @@ for (const [what, behaviour, reason] of documents) {
 Deno.test("a NIP-11 document of wrong types, or after three redirects, is taken as it is", async () => {
   assert.ok((await checkOf(nip11WrongTypes())).nip11?.ok);
   assert.ok((await checkOf(nip11Redirects(3))).nip11?.ok);
+});
+
+Deno.test("a document that leads to whom the operator leaves alone is not fetched from there", async () => {
+  await using there = await startHostileRelay();
+  await using relay = await startHostileRelay({
+    behaviours: [nip11RedirectsTo(`http://there.example.com:${there.port}/`)],
+  });
+  const rule = parseBlockRule(".example.com");
+  assert.ok(rule.ok);
+  const resolve: Resolver = () => Promise.resolve(["127.0.0.1"]);
+  const found = await check(relay.url, { resolve, blocked: new BlockList([rule.value]) });
+  assert.ok(found.open.ok && found.read?.ok);
+  assert.deepEqual([failure(found.nip11).phase, failure(found.nip11).reason], [
+    "policy",
+    "blocked",
+  ]);
+  assert.equal(there.seen.sockets.total, 0);
+  assert.ok((await check(relay.url, { resolve })).nip11?.ok, "and is where nobody is blocked");
 });
 
 const certificates: ["valid" | "expired" | "self_signed" | "wrong_host", RegExp][] = [

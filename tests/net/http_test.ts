@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:net";
 import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import type { Result } from "../../src/lib/result.ts";
+import { BlockList, parseBlockRule } from "../../src/model/block_list.ts";
 import type { DialFailure, HttpGetOptions } from "../../src/net/dialer.ts";
 import {
   acceptsTcpStalls,
@@ -129,6 +130,38 @@ proxyTest("a redirect to a private address is refused though its first hop was n
     assert.equal(inner.seen.http.length, 0);
   }
 });
+
+for (
+  const [rule, host, addresses] of [
+    ["there.example.com", "there.example.com", ["127.0.0.1"]],
+    [".example.com", "there.example.com", ["127.0.0.1"]],
+    ["wss://there.example.com:PORT/", "there.example.com", ["127.0.0.1"]],
+    ["ws://there.example.com:PORT/", "there.example.com", ["127.0.0.1"]],
+    ["127.0.0.9", "there.example.com", ["127.0.0.9"]],
+    ["127.0.0.9", "there.example.com", ["127.0.0.1", "127.0.0.9"]],
+    ["127.0.0.8/29", "127.0.0.9", []],
+  ] as const
+) {
+  Deno.test(`a redirect to ${host} [${addresses}] is not followed where the operator blocks ${rule}`, async () => {
+    await using there = await startHostileRelay();
+    const scheme = rule.startsWith("wss") ? "https" : "http";
+    await using here = await startHostileRelay({
+      behaviours: [nip11RedirectsTo(`${scheme}://${host}:${there.port}/`)],
+    });
+    const parsed = parseBlockRule(rule.replace("PORT", String(there.port)));
+    assert.ok(parsed.ok);
+    const dialer = testDialer({
+      resolve: (name) => Promise.resolve(name.startsWith("here") ? ["127.0.0.1"] : addresses),
+    });
+    const result = await dialer.httpGet(`http://here.example.net:${here.port}/`, {
+      ...OPTIONS,
+      blocked: new BlockList([parsed.value]),
+    });
+    assert.equal(why(result), "policy/blocked");
+    assert.equal(here.seen.http.length, 1);
+    assert.equal(there.seen.sockets.total, 0);
+  });
+}
 
 Deno.test("a redirect to what is not http ends the GET, and secrets stay with their origin", async () => {
   for (const target of ["file:///etc/passwd", "ftp://example.com/", "http://a:b@example.com/"]) {

@@ -19,12 +19,13 @@ export const nip11Check: CheckPart = {
 };
 
 async function run(session: CheckSession): Promise<Partial<Check>> {
-  const { url, dialer, settings, signal, resolution } = session;
+  const { url, dialer, settings, signal, resolution, blocked } = session;
   const answer = await fetchNip11(url, {
     dialer,
     timeoutMs: timeoutOf(session, "nip11"),
     maxBytes: settings.maxNip11Bytes,
     resolution,
+    blocked,
     signal,
   });
   signal.throwIfAborted();
