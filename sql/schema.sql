@@ -803,7 +803,7 @@ AS $function$
 $function$;
 
 CREATE OR REPLACE FUNCTION public.relay_claim_for_check(of_networks text[], at bigint, lease_seconds bigint, owner text, max_rows integer)
- RETURNS TABLE(id integer, url text, network text, state text, failures integer, checked_at bigint, online_at bigint)
+ RETURNS TABLE(id integer, url text, network text, state text, failures integer, discovered_at bigint, checked_at bigint, online_at bigint)
  LANGUAGE plpgsql
 AS $function$
 begin
@@ -820,7 +820,7 @@ begin
     where s.relay_id in (select due.relay_id from due)
     returning s.*
   )
-  select r.id, r.url, r.network, c.state, c.failures, c.checked_at, c.online_at
+  select r.id, r.url, r.network, c.state, c.failures, r.discovered_at, c.checked_at, c.online_at
   from claimed c join relay r on r.id = c.relay_id
   order by c.next_check_at, c.relay_id;
 end $function$;

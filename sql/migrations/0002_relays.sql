@@ -114,7 +114,8 @@ end $$;
 create function relay_claim_for_check(
   of_networks text[], at bigint, lease_seconds bigint, owner text, max_rows int
 ) returns table (
-  id int, url text, network text, state text, failures int, checked_at bigint, online_at bigint
+  id int, url text, network text, state text, failures int, discovered_at bigint,
+  checked_at bigint, online_at bigint
 ) language plpgsql as $$
 begin
   return query
@@ -130,7 +131,7 @@ begin
     where s.relay_id in (select due.relay_id from due)
     returning s.*
   )
-  select r.id, r.url, r.network, c.state, c.failures, c.checked_at, c.online_at
+  select r.id, r.url, r.network, c.state, c.failures, r.discovered_at, c.checked_at, c.online_at
   from claimed c join relay r on r.id = c.relay_id
   order by c.next_check_at, c.relay_id;
 end $$;

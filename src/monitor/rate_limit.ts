@@ -47,7 +47,7 @@ export function rateLimitOf(check: Check): RateLimit | undefined {
 }
 
 /** What is known of a relay before the check. */
-type Known = Pick<CheckClaim, "state" | "failures" | "onlineAt">;
+type Known = Pick<CheckClaim, "state" | "failures" | "discoveredAt" | "onlineAt">;
 
 /** True when the relay was not looked at, because it turned us away and asked for patience. */
 export function wasTurnedAway({ onlineAt }: Pick<Known, "onlineAt">, check: Check): boolean {
@@ -65,10 +65,11 @@ export function standingAfter(
   const alive = isOnline(check);
   const limit = rateLimitOf(check);
   const next = nextStanding(claim, alive, config, moment);
-  if (limit === undefined) return next;
   const { at, random } = moment;
-  // Twice as long each time, with nothing to remember: as long as it has been since all was well.
-  const sinceMs = (at - (claim.onlineAt ?? at)) * 1000;
+  if (limit === undefined) return { ...next, nextCheckAt: notBefore(next.nextCheckAt, check, at) };
+  // Twice as long each time, with nothing to remember: as long as it has been since all was well. Of
+  // a relay that was never online, that is when it was found.
+  const sinceMs = (at - (claim.onlineAt ?? claim.discoveredAt)) * 1000;
   const leastMs = alive
     ? Math.max(config.rateLimitRestMs, 2 * config.checkIntervalMs)
     : Math.min(Math.max(config.rateLimitRestMs, sinceMs), MAX_REST_MS);
@@ -78,6 +79,13 @@ export function standingAfter(
     return { state: claim.state, failures: claim.failures, nextCheckAt: waited };
   }
   return { ...next, nextCheckAt: Math.max(waited, next.nextCheckAt) };
+}
+
+/** A server that is busy with itself (503) may say until when, too; more than a day is not believed. */
+function notBefore(nextCheckAt: number, { open }: Check, at: number): number {
+  const askedMs = open.ok ? undefined : open.retryAfterMs;
+  if (askedMs === undefined) return nextCheckAt;
+  return Math.max(nextCheckAt, at + Math.ceil(Math.min(askedMs, MAX_REST_MS) / 1000));
 }
 
 function isRateLimit(answer: { ok: boolean } | undefined): answer is CheckFailure {

@@ -14,6 +14,8 @@ export interface CheckClaim {
   state: RelayState;
   /** Checks in a row that found it not online. */
   failures: number;
+  /** Unix seconds: when it proved to be a relay, or was made known as one. */
+  discoveredAt: number;
   /** Unix seconds of the last check, and of the last one that found it online. */
   checkedAt?: number;
   onlineAt?: number;
@@ -74,6 +76,7 @@ export function claimRelaysForCheck(
     network: Network;
     state: RelayState;
     failures: number;
+    discovered_at: number;
     checked_at: number | null;
     online_at: number | null;
   }
@@ -81,8 +84,9 @@ export function claimRelaysForCheck(
     const rows = await sql<Columns[]>`select * from relay_claim_for_check(
       ${textArray(o.networks)}::text[], ${o.at}::bigint, ${o.leaseSeconds}::bigint,
       ${o.owner}::text, ${o.limit}::int)`;
-    return rows.map(({ checked_at, online_at, ...claim }) => ({
+    return rows.map(({ discovered_at, checked_at, online_at, ...claim }) => ({
       ...claim,
+      discoveredAt: discovered_at,
       ...(checked_at === null ? {} : { checkedAt: checked_at }),
       ...(online_at === null ? {} : { onlineAt: online_at }),
     }));

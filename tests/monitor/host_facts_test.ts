@@ -294,6 +294,7 @@ function dialled(ip: string | undefined, geo: Geo): CheckSession {
     network,
     settings: checkSettings(config),
     dialer: testDialer(config),
+    blocked: undefined,
     signer: localSigner(MONITOR.secretKey),
     geo,
     clock: systemClock,

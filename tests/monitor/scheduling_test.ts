@@ -4,6 +4,7 @@ import { closedWith, http429, refuses, startHostileRelay } from "../relay/mod.ts
 import type { Behaviour, HostileRelay } from "../relay/mod.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { runCycle, testConfig, testDialer } from "../support/stages.ts";
+import { insertRelays } from "../../src/store/relays.ts";
 import { storeTest } from "../support/store.ts";
 import { addRelays, makeDue, monitorOf, standings } from "./support.ts";
 
@@ -110,6 +111,26 @@ storeTest(
       if (last === undefined) assert.ok(wait >= 1 && wait <= 1.3, `${wait} h`);
       else assert.ok(wait > 1.9 * last && wait < 2.6 * last, `${last} h, then ${wait} h`);
     }
+  },
+);
+
+storeTest(
+  "a relay that says 429 from the first time on is asked ever more seldom, too",
+  async (store) => {
+    await using relay = await startHostileRelay({ behaviours: [http429(10)] });
+    const clock = new ManualClock();
+    const config = await testConfig("monitor.rate_limit_rest=1h");
+    await insertRelays(store, [relay.url], { at: Math.floor(clock.nowMs() / 1000) });
+    const monitor = monitorOf(store, config, clock);
+    const waits: number[] = [];
+    for (let check = 0; check < 4; check++) {
+      assert.deepEqual(await runCycle(monitor), { relays_claimed: 1, checks_rate_limited: 1 });
+      const { state, failures, wait = 0 } = (await standings(store, clock)).get(relay.url) ?? {};
+      assert.deepEqual([state, failures], ["unknown", 0]);
+      waits.push(wait / HOUR);
+      await clock.advance(wait * 1000);
+    }
+    assert.deepEqual(waits.map(Math.round), [1, 1, 3, 5]);
   },
 );
 

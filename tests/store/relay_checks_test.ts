@@ -49,13 +49,22 @@ function claimAt(
 storeTest("a relay is due for a check at once, then when its last one said", async (store) => {
   const { ids: [id = 0], urls: [url] } = await relays(store, 1);
   assert.deepEqual(await claimAt(store, 50), [
-    { id, url, network: "clearnet", state: "unknown", failures: 0 },
+    { id, url, network: "clearnet", state: "unknown", failures: 0, discoveredAt: 1 },
   ]);
   assert.deepEqual(await claimAt(store, 50), []);
   await insertChecks(store, [check(id)]);
   assert.deepEqual(await claimAt(store, 199), []);
   assert.deepEqual(await claimAt(store, 200), [
-    { id, url, network: "clearnet", state: "online", failures: 0, checkedAt: 100, onlineAt: 100 },
+    {
+      id,
+      url,
+      network: "clearnet",
+      state: "online",
+      failures: 0,
+      discoveredAt: 1,
+      checkedAt: 100,
+      onlineAt: 100,
+    },
   ]);
   await insertChecks(store, [
     check(id, {

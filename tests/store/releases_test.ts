@@ -47,7 +47,7 @@ storeTest(
     assert.deepEqual(ids(await claim(store, 100)), [a, b, c, d]);
     await releaseChecks(store, [{ relayId: a }, { relayId: b, nextCheckAt: 500 }], { owner: "me" });
     assert.deepEqual(await claim(store, 101), [
-      { id: a, url: URLS[0], network: "clearnet", state: "unknown", failures: 0 },
+      { id: a, url: URLS[0], network: "clearnet", state: "unknown", failures: 0, discoveredAt: 1 },
     ]);
     assert.deepEqual(ids(await claim(store, 499)), []);
     assert.deepEqual(ids(await claim(store, 500)), [b]);
