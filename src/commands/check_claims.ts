@@ -28,7 +28,7 @@ const ABILITIES: Readonly<Record<ProbedNip, string>> = {
   77: "reconcile",
 };
 
-/** One line of what it can, and one for each thing that was tried in vain. */
+/** One line of what it can, and one for each thing that was not shown or could not be found out. */
 export function capabilityTexts({ capabilities = {}, nip11 }: Check, style: Style): string[] {
   const claimed = new Set(nip11?.ok ? nip11SupportedNips(nip11.document) : []);
   const can: string[] = [];
@@ -41,9 +41,12 @@ export function capabilityTexts({ capabilities = {}, nip11 }: Check, style: Styl
       can.push(`${what} ${result.elapsedMs} ms`);
       continue;
     }
-    // That it can't what it never said it could is no news.
-    const isBroken = isCapable(result) === false && claimed.has(nip);
-    const verdict = isBroken ? style.bad("claimed, not shown") : style.dim("not shown");
+    const verdict = isCapable(result) === undefined
+      ? style.dim("unknown")
+      // That it can't what it never said it could is no news.
+      : claimed.has(nip)
+      ? style.bad("claimed, not shown")
+      : style.dim("not shown");
     others.push(`${what} ${verdict}: ${failureText(result, style)}`);
   }
   return [...(can.length === 0 ? [] : [style.good(can.join(", "))]), ...others];

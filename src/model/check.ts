@@ -63,7 +63,8 @@ export type ProbedNip = typeof PROBED_NIPS[number];
  * - the reasons of whatever is asked over an open socket
  * - `ignored`: the answer is that to another question, as of who never heard of the extension
  * - `wrong_answer`: an answer in form, and not true
- * - `inconclusive`: an answer that proves nothing, of an empty relay for example
+ * - `inconclusive`: an answer that proves nothing, of an empty relay for example; the ability is
+ *   unknown, and nothing is said of it
  */
 export const CAPABILITY_REASONS = [
   ...SOCKET_CHECK_REASONS,

@@ -5,7 +5,7 @@
 // nothing.
 import { type Clock, type SignalOptions, systemClock, unixSeconds } from "../lib/clock.ts";
 import { backoffMs } from "../lib/retry.ts";
-import type { Check, CheckName, OpenResult } from "../model/check.ts";
+import type { Check, CheckFailure, CheckName, OpenResult } from "../model/check.ts";
 import type { BlockList } from "../model/block_list.ts";
 import { networkOf, type RelayUrl } from "../model/relay_url.ts";
 import type { Dialer } from "../net/dialer.ts";
@@ -126,7 +126,8 @@ async function runPart(part: CheckPart, session: CheckSession): Promise<Partial<
   const retries = settings.retries[part.name] ?? 0;
   for (let attempt = 0;; attempt++) {
     const result = await part.run(session);
-    if (attempt >= retries || !canRetry(part, result, session)) return result;
+    if (attempt >= retries || part.mayPass?.(result) !== true) return result;
+    if (part.needs === "socket" && session.connection?.isOpen !== true) return notRetried(result);
     const delayMs = backoffMs(attempt, {
       baseMs: settings.retryBaseMs,
       maxMs: settings.retryBaseMs * 8,
@@ -136,10 +137,23 @@ async function runPart(part: CheckPart, session: CheckSession): Promise<Partial<
   }
 }
 
-/** Over a lost socket nothing can be tried again: that would be another connection. */
-function canRetry(part: CheckPart, result: Partial<Check>, session: CheckSession): boolean {
-  if (part.needs === "socket" && session.connection?.isOpen !== true) return false;
-  return part.mayPass?.(result) === true;
+/**
+ * Over a lost socket nothing is tried again: who hangs up at a question is not dialled once more for
+ * it, and a log-in would be lost. The failure says so.
+ */
+function notRetried(result: Partial<Check>): Partial<Check> {
+  const { read, write } = result;
+  return {
+    ...result,
+    ...(read?.ok === false ? { read: withNote(read) } : {}),
+    ...(write?.ok === false ? { write: withNote(write) } : {}),
+  };
+}
+
+function withNote<R extends string>(failure: CheckFailure<R>): CheckFailure<R> {
+  const { detail } = failure;
+  const note = "not tried again: the socket is closed";
+  return { ...failure, detail: detail === undefined ? note : `${detail}; ${note}` };
 }
 
 async function hangUp(session: CheckSession): Promise<void> {

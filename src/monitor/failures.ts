@@ -78,6 +78,13 @@ export function isTransient(result: { ok: boolean } | undefined): boolean {
   return result?.ok === false && "reason" in result && TRANSIENT.has(String(result.reason));
 }
 
+/** True for a question without an answer: a busy relay's, or one of which the socket was lost. */
+export function mayPassOverSocket(
+  result: { ok: true } | CheckFailure<SocketCheckReason> | undefined,
+): boolean {
+  return result?.ok === false && (result.reason === "silent" || result.reason === "disconnected");
+}
+
 function endReason(end: SubscriptionEnd): SocketCheckReason {
   switch (end.reason) {
     case "closed":

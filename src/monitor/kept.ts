@@ -109,8 +109,14 @@ export function keptFacts(documents: readonly ReadDocument[], since: number): Ke
 /** The facts of a check, and those that are known from earlier ones where it did not ask. */
 export function withKept(check: Check, kept: KeptFacts | undefined): KeptFacts {
   const write = writeVerdict(check) ?? kept?.write;
+  const capabilities: Capabilities = { ...kept?.capabilities };
+  for (const nip of PROBED_NIPS) {
+    const result = check.capabilities?.[nip];
+    // A probe that proved nothing is no newer word: what was shown before stands.
+    if (result !== undefined && isCapable(result) !== undefined) capabilities[nip] = result;
+  }
   return {
-    capabilities: { ...kept?.capabilities, ...check.capabilities },
+    capabilities,
     ...(write === undefined ? {} : { write }),
   };
 }

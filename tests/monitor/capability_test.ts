@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { nip77 } from "nostr-tools";
-import type { Capabilities, Check } from "../../src/model/check.ts";
+import { capabilityTexts } from "../../src/commands/check_claims.ts";
+import { styleFor } from "../../src/commands/style.ts";
+import { type Capabilities, type Check, isCapable } from "../../src/model/check.ts";
 import { checkRelay } from "../../src/monitor/check_relay.ts";
 import { NOTHING_TO_RECONCILE } from "../../src/monitor/checks/nip77.ts";
+import { documentsOf } from "../../src/monitor/kept.ts";
+import { reportOf } from "../../src/monitor/report.ts";
 import { checkSettings } from "../../src/monitor/settings.ts";
 import { HostSlots } from "../../src/net/host_slots.ts";
 import { localSigner } from "../../src/nostr/signer.ts";
@@ -138,7 +142,19 @@ for (const [what, behaviours, nip, verdict] of cases) {
 
 Deno.test("an empty relay proves nothing about its search", async () => {
   await using relay = await startHostileRelay({ behaviours: [supportsSearch()] });
-  assert.equal(verdicts((await check(relay)).capabilities ?? {})[50], "inconclusive");
+  const found = await check(relay);
+  assert.equal(verdicts(found.capabilities ?? {})[50], "inconclusive");
+  assert.equal(isCapable(found.capabilities?.[50]), undefined);
+  const { 50: _inconclusive, ...others } = found.capabilities ?? {};
+  assert.deepEqual(
+    reportOf(found),
+    reportOf({ ...found, capabilities: others }),
+    "as if not asked",
+  );
+  assert.deepEqual(reportOf(found)?.relayTypes, []);
+  assert.deepEqual(documentsOf(found).filter(({ type }) => type === "nip50"), []);
+  const style = styleFor(false);
+  assert.match(capabilityTexts(found, style).join("\n"), /search \(NIP-50\) unknown: inconclusive/);
 });
 
 Deno.test("what can't be read is not asked for more", async () => {

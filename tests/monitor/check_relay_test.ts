@@ -405,6 +405,32 @@ Deno.test("a failure that may pass is tried again where that is asked for", asyn
   assert.ok(!(await check(relay.url, { retries: 0 })).open.ok);
 });
 
+Deno.test("a read without an answer is tried again over the socket it has", async () => {
+  let left = 1;
+  const once: Behaviour = {
+    name: "does not hear the first REQ",
+    handle: ({ type }) => type === "REQ" && left-- > 0,
+  };
+  await using relay = await startHostileRelay({ behaviours: [once] });
+  assert.ok((await check(relay.url, { retries: 1 })).read?.ok);
+  assert.equal(relay.seen.connections.total, 1);
+});
+
+Deno.test("over a socket that the relay has closed nothing is tried again, and that is told", async () => {
+  for (const phase of ["req", "event"] as const) {
+    await using relay = await startHostileRelay({ behaviours: [disconnectsIn(phase)] });
+    const found = await check(relay.url, { retries: 2 });
+    const failed = failure(phase === "req" ? found.read : found.write);
+    assert.equal(failed.reason, "disconnected");
+    assert.match(failed.detail ?? "", /not tried again: the socket is closed$/);
+    assert.equal(relay.seen.connections.total, 1);
+    assert.equal((phase === "req" ? relay.seen.reqs : relay.seen.events).length, 1);
+    const once = await check(relay.url, { retries: 0 });
+    const told = failure(phase === "req" ? once.read : once.write);
+    assert.doesNotMatch(told.detail ?? "", /tried/);
+  }
+});
+
 Deno.test("a refusal is not tried again", async () => {
   await using relay = await startHostileRelay({ behaviours: [httpStatus(404)] });
   await check(relay.url, { retries: 3 });

@@ -238,6 +238,15 @@ Deno.test("what earlier checks found stands in for what this one did not ask", (
     write: { ok: true, writeMs: 5 },
   });
   assert.deepEqual(told(anew), [["N", "50"], ["R", "!writes"]], "the newest word wins");
+  const inconclusive = (nips: Capabilities): Check => checked({ capabilities: nips });
+  assert.deepEqual(
+    told(inconclusive({
+      50: { ok: false, reason: "inconclusive", elapsedMs: 5 },
+      77: { ok: false, reason: "disconnected", elapsedMs: 5 },
+    })),
+    told(checked()),
+    "what proves nothing takes nothing back",
+  );
 });
 
 Deno.test("a write that took a log-in or work says that the relay asks for them", () => {

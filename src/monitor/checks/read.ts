@@ -3,7 +3,7 @@
 import type { Check, ReadResult } from "../../model/check.ts";
 import type { Filter } from "../../model/filter.ts";
 import type { RelayConnection } from "../../nostr/relay_connection.ts";
-import { endFailure } from "../failures.ts";
+import { endFailure, mayPassOverSocket } from "../failures.ts";
 import { type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
 
 /** No event has this id: SHA-256 would have to give it. */
@@ -17,7 +17,7 @@ export const readCheck: CheckPart = {
   needs: "socket",
   appliesTo: () => true,
   run,
-  mayPass: ({ read }) => read?.ok === false && read.reason === "silent",
+  mayPass: ({ read }) => mayPassOverSocket(read),
 };
 
 async function run(session: CheckSession): Promise<Partial<Check>> {

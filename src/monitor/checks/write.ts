@@ -7,7 +7,7 @@ import type { NostrEvent } from "../../model/event.ts";
 import { demandedDifficulty, mine } from "../../nostr/nip13.ts";
 import type { PublishOutcome, RelayConnection } from "../../nostr/relay_connection.ts";
 import type { EventTemplate, Signer } from "../../nostr/signer.ts";
-import { publishFailure } from "../failures.ts";
+import { mayPassOverSocket, publishFailure } from "../failures.ts";
 import { type CheckPart, type CheckSession, timeoutOf, wholeMs } from "../session.ts";
 import { logIn } from "./auth.ts";
 
@@ -22,7 +22,7 @@ export const writeCheck: CheckPart = {
   needs: "socket",
   appliesTo: () => true,
   run,
-  mayPass: ({ write }) => write?.ok === false && write.reason === "silent",
+  mayPass: ({ write }) => mayPassOverSocket(write),
 };
 
 async function run(session: CheckSession): Promise<Partial<Check>> {
