@@ -17,11 +17,11 @@ import { countInWindow, sightedIds } from "../store/sighted_ids.ts";
 import { IdSet } from "./id_set.ts";
 import type { Ledger } from "./ledger.ts";
 import type { SyncLimits } from "./limits.ts";
-import { negotiate } from "./negotiate.ts";
+import { negotiate, type Negotiation } from "./negotiate.ts";
 import type { PageAnswer } from "./page.ts";
 import type { OpenReason } from "./reasons.ts";
 import { type OurIds, reconcile, type Reconciliation } from "./reconcile.ts";
-import type { RelaySession } from "./session.ts";
+import type { NegentropyOptions, RelaySession } from "./session.ts";
 
 /** What it works with. */
 export interface Nip77Deps {
@@ -53,6 +53,10 @@ const VERDICT_SECONDS = 86_400;
 const NARROW_SECONDS = 86_400;
 /** Archived events in new ground of less than a day that make reconciling cheaper than a page. */
 const FEW_EVENTS = 20;
+/** A relay that does not list NIP-77 is not waited for long: mostly it does not know the verb, */
+const UNCLAIMED_IDLE_MS = 5_000;
+/** or says so in a NOTICE. */
+const UNCLAIMED_NOTICE_MS = 250;
 const LOOKUP_IDS = 1_000;
 const NOTHING: CoverageWindow = { since: 0, until: 0 };
 
@@ -103,13 +107,12 @@ export class Nip77 {
       (state.recheckedAt ?? -Infinity) <= this.#deps.now - this.#deps.limits.recheckSeconds;
   }
 
-  /** Whether NIP-77 works here; tried once a day, on relays that claim it. */
+  /** Whether NIP-77 works here; tried once a day, for a relay's list of NIPs is a claim. */
   async works(): Promise<boolean> {
     const session = this.#session;
     if (session === undefined || this.#deps.filter.search !== undefined) return false;
     const state = this.#state;
     if (state !== undefined && state.triedAt > this.#deps.now - VERDICT_SECONDS) return state.works;
-    if (!session.claims.nips.includes(NIP_NEGENTROPY)) return false;
     const works = await this.#probe(session);
     await this.#remember({ ...state, works, triedAt: this.#deps.now });
     return works;
@@ -120,13 +123,13 @@ export class Nip77 {
    * cheaper in pages, what it holds from elsewhere need not come at all.
    */
   async prefers(hole: CoverageWindow): Promise<boolean> {
-    if (!await this.works()) return false;
     const { store, filter, ledger, limits, signal } = this.#deps;
     // An empty page would close what the relay has told us it does not give.
-    if (ledger.hasUndelivered(hole)) return true;
+    if (ledger.hasUndelivered(hole)) return await this.works();
     const isNarrow = hole.until - hole.since < NARROW_SECONDS;
     const atMost = isNarrow ? Math.min(FEW_EVENTS, limits.pageSize) : limits.pageSize;
-    return await countInWindow(store, { filter, window: hole, atMost, signal }) >= atMost;
+    const held = await countInWindow(store, { filter, window: hole, atMost, signal });
+    return held >= atMost && await this.works();
   }
 
   /** Reconciles this ground. A relay that fails here by habit is not asked again for a day. */
@@ -192,18 +195,39 @@ export class Nip77 {
     return done;
   }
 
-  /** True when the relay lists an event that it has just given; an empty one need only answer. */
+  /**
+   * True when the relay lists an event that it has just given; an empty one need only answer. One
+   * that does not list NIP-77 is first asked whether it knows the verb: one message, no REQ.
+   */
   async #probe(session: RelaySession): Promise<boolean> {
-    const { window: all, limits, signal, take } = this.#deps;
+    const { window: all, signal, take } = this.#deps;
+    const isClaimed = session.claims.nips.includes(NIP_NEGENTROPY);
+    if (!isClaimed) {
+      const found = await this.#askFor(NOTHING, session, {
+        idleMs: UNCLAIMED_IDLE_MS,
+        noticeGraceMs: UNCLAIMED_NOTICE_MS,
+      });
+      if (!answers(found)) return false;
+    }
     const page = await session.page({ ...this.#within(all), limit: 1 }, { signal });
     const { accepted: [event] } = await take(page);
     const second = event?.created_at;
     const window = second === undefined ? NOTHING : { since: second, until: second };
-    await using negentropy = session.negentropy(this.#within(window), { signal });
+    const found = await this.#askFor(window, session, {});
+    if (!found.ok) return answers(found);
+    return event === undefined || found.need.has(event.id);
+  }
+
+  async #askFor(
+    window: CoverageWindow,
+    session: RelaySession,
+    options: NegentropyOptions,
+  ): Promise<Negotiation> {
+    const { limits, signal } = this.#deps;
+    await using negentropy = session.negentropy(this.#within(window), { ...options, signal });
     const found = await negotiate(negentropy, new IdSet(0), window, limits.reconcileIds);
     signal?.throwIfAborted();
-    if (!found.ok) return found.why === "overflow";
-    return event === undefined || found.need.has(event.id);
+    return found;
   }
 
   async #ours(asked: CoverageWindow): Promise<OurIds | undefined> {
@@ -267,6 +291,11 @@ export class Nip77 {
     if (this.#state === undefined) throw new Error("Cannot compare before NIP-77 was tried");
     return this.#state;
   }
+}
+
+/** Whether the relay has answered in the protocol, if only that it is too much. */
+function answers(found: Negotiation): boolean {
+  return found.ok || found.why === "overflow";
 }
 
 function signalOf({ signal }: Nip77Deps): { signal?: AbortSignal } {

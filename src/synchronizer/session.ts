@@ -51,6 +51,12 @@ export interface SessionDeps {
   random?: (() => number) | undefined;
 }
 
+/** How a reconciliation is opened, on a relay that may not know the verb at all. */
+export interface NegentropyOptions extends SignalOptions {
+  idleMs?: number;
+  noticeGraceMs?: number;
+}
+
 /** A relay's turn. Dispose of it: that closes the connection. */
 export interface RelaySession extends AsyncDisposable {
   /**
@@ -67,8 +73,11 @@ export interface RelaySession extends AsyncDisposable {
    * connection breaks under it, what had come by then. Rejects only with `signal.reason`.
    */
   byIds(ids: readonly string[], options: SignalOptions): Promise<PageAnswer>;
-  /** A reconciliation (NIP-77) on the connection as it is; one that is broken ends it at once. */
-  negentropy(filter: Filter, options: SignalOptions): NegentropySession;
+  /**
+   * A reconciliation (NIP-77) on the connection as it is; one that is broken ends it at once. With
+   * `idleMs`, it waits no longer than that for an answer.
+   */
+  negentropy(filter: Filter, options: NegentropyOptions): NegentropySession;
   /** What the relay says of itself. */
   readonly claims: RelayClaims;
   /** Pages are smaller than they could be. */
@@ -221,9 +230,10 @@ class LadderSession implements RelaySession {
     }
   }
 
-  negentropy(filter: Filter, { signal }: SignalOptions): NegentropySession {
-    const { idleMs } = this.#deps.limits;
-    return this.#connection.openNegentropy(filter, { idleMs, signal });
+  negentropy(filter: Filter, options: NegentropyOptions): NegentropySession {
+    const { signal, noticeGraceMs } = options;
+    const idleMs = Math.min(options.idleMs ?? Infinity, this.#deps.limits.idleMs);
+    return this.#connection.openNegentropy(filter, { idleMs, signal, noticeGraceMs });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

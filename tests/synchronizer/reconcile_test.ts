@@ -57,6 +57,29 @@ storeTest("what is held from elsewhere becomes a sighting without a download", a
   assert.ok(report.received <= 22, `${report.received} events came`);
 });
 
+storeTest(
+  "a relay that does not list NIP-77 is tried once a day, and used if it can",
+  async (store) => {
+    let now = NOW;
+    const clock: Clock = { ...systemClock, nowMs: () => now * 1000 };
+    await using archive = await openArchive(store, { clock });
+    await archived(archive, events);
+    const { nips: _nips, ...modest } = supportsNegentropy();
+    await using relay = await startHostileRelay({ events, behaviours: [modest] });
+    const report = await second(archive, relay);
+    assert.deepEqual(words(report.coverage), RECONCILED);
+    assert.ok(report.received <= 2, `${report.received} events came`);
+
+    await using plain = await startHostileRelay({ events });
+    for (let turn = 0; turn < 3; turn++, now += 3600) await archive.sync(plain.url);
+    assert.equal(plain.seen.negOpens.length, 1);
+    now += 86_400;
+    await archive.sync(plain.url);
+    assert.equal(plain.seen.negOpens.length, 2);
+  },
+  { kinds: ["pglite"] },
+);
+
 storeTest("windows are narrowed where they hold more than the relay takes", async (store) => {
   await using archive = await openArchive(store);
   await archived(archive, events.slice(0, 300));
