@@ -60,7 +60,7 @@ export class Context implements AsyncDisposable {
     return this.#store ??= this.#open(async () => {
       const { metrics, signal } = this;
       const store = await openConfiguredStore(this.config, { metrics, signal });
-      metrics.watchStore(store);
+      metrics.store.watch(store);
       return store;
     });
   }
@@ -87,7 +87,11 @@ export class Context implements AsyncDisposable {
   verifier(): Promise<Verifier> {
     return this.#verifier ??= this.#open(async () => {
       const verifier = await openConfiguredVerifier(this.config);
-      this.metrics.watchVerifier(verifier);
+      this.metrics.ingest.watchVerifier(verifier);
+      this.metrics.process.watchQueue("verifier", () => {
+        const { inFlight, waiting } = verifier.stats();
+        return inFlight + waiting;
+      });
       return verifier;
     });
   }
@@ -96,7 +100,7 @@ export class Context implements AsyncDisposable {
   monitorPublisher(): Promise<Publisher> {
     return this.#monitorPublisher ??= this.#open(async () => {
       const { relays, pacingMs, timeoutMs, maxQueue } = this.config.monitor.publish;
-      return openPublisher({
+      const publisher = openPublisher({
         dialer: this.dialer,
         signer: await this.signer(),
         relays,
@@ -105,40 +109,48 @@ export class Context implements AsyncDisposable {
         queueCapacity: maxQueue,
         drainTimeoutMs: DRAIN_MS,
         onOutcome: ({ kind }, _url, outcome) =>
-          this.metrics.published(kind, outcome.ok ? "ok" : outcome.reason),
+          this.metrics.relays.published(kind, outcome.ok ? "ok" : outcome.reason),
         clock: this.clock,
       });
+      this.metrics.process.watchQueue("monitor_publisher", () => publisher.queued);
+      return publisher;
     });
   }
 
   /** Sends answers to our own relays and to those that customers name. */
   dvmPublisher(): Promise<Publisher> {
-    return this.#dvmPublisher ??= this.#open(async () =>
-      openPublisher({
+    return this.#dvmPublisher ??= this.#open(async () => {
+      const publisher = openPublisher({
         dialer: this.dialer,
         signer: await this.signer(),
         relays: this.config.dvm.relays,
         pacingMs: 0,
         queueCapacity: this.config.dvm.maxQueue,
         drainTimeoutMs: DRAIN_MS,
+        onOutcome: ({ kind }, _url, outcome) =>
+          this.metrics.relays.published(kind, outcome.ok ? "ok" : outcome.reason),
         clock: this.clock,
-      })
-    );
+      });
+      this.metrics.process.watchQueue("dvm_publisher", () => publisher.queued);
+      return publisher;
+    });
   }
 
   /** The way of events into the database; one for the whole process. */
   ingest(): Promise<Ingest> {
     return this.#ingest ??= (async () => {
       const [store, verifier] = [await this.store(), await this.verifier()];
-      return await this.#open(() =>
-        Promise.resolve(createIngest({
+      return await this.#open(() => {
+        const ingest = createIngest({
           store,
           verifier,
           limits: { event: eventLimits(this.config), knownIds: this.config.limits.knownIds },
-          metrics: this.metrics,
+          metrics: this.metrics.ingest,
           clock: this.clock,
-        }))
-      );
+        });
+        this.metrics.process.watchQueue("ingest", () => ingest.waiting);
+        return Promise.resolve(ingest);
+      });
     })();
   }
 
@@ -180,7 +192,7 @@ export async function openConfiguredStore(
     openTimeoutMs: settings.openTimeoutMs,
     unavailableTimeoutMs: settings.unavailableTimeoutMs,
     onStateChange: tellState,
-    ...(metrics === undefined ? {} : { onQuery: (query) => metrics.query(query) }),
+    ...(metrics === undefined ? {} : { onQuery: (query) => metrics.store.query(query) }),
     ...(signal === undefined ? {} : { signal }),
   });
   try {

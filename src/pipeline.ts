@@ -16,7 +16,7 @@ import { configuredHostSources, type Context } from "./context.ts";
 import { createDvm } from "./dvm/dvm.ts";
 import { createFinder } from "./finder/finder.ts";
 import type { CycleStatus, CycleTask } from "./lib/cycle.ts";
-import { NAME, VERSION } from "./lib/version.ts";
+import { commit, NAME, VERSION } from "./lib/version.ts";
 import { createMonitor } from "./monitor/monitor.ts";
 import { createRefresher } from "./refresher/refresher.ts";
 import { createSeeder } from "./seeder/seeder.ts";
@@ -105,6 +105,7 @@ export const CYCLES: readonly CycleSpec[] = [
         slots: context.slots("validator"),
         blocks: context.blocks,
         config: context.config,
+        metrics: context.metrics.relays,
         clock: context.clock,
       }),
   },
@@ -123,7 +124,7 @@ export const CYCLES: readonly CycleSpec[] = [
         signer: await context.signer(),
         publisher: await context.monitorPublisher(),
         config: context.config,
-        metrics: context.metrics,
+        metrics: context.metrics.relays,
         clock: context.clock,
       }),
   },
@@ -141,6 +142,7 @@ export const CYCLES: readonly CycleSpec[] = [
         blocks: context.blocks,
         signer: await context.signer(),
         config: context.config,
+        metrics: context.metrics.ingest,
         clock: context.clock,
       }),
   },
@@ -175,7 +177,7 @@ export const DOORS: readonly DoorSpec[] = [
         config: config.dvm,
         identity: config.identity,
         dialer,
-        metrics,
+        metrics: metrics.doors,
         clock,
       });
     },
@@ -193,11 +195,12 @@ export const DOORS: readonly DoorSpec[] = [
           identity: {
             name: NAME,
             version: VERSION,
+            commit: commit(),
             npub: nip19.npubEncode((await context.signer()).pubkey),
           },
           stages: statuses,
           metricsText: () => metrics.text(),
-          metrics,
+          metrics: metrics.doors,
           clock,
         }),
       );

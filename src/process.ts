@@ -13,7 +13,8 @@ import { deadline } from "./lib/deadline.ts";
 import { logger } from "./lib/log.ts";
 import { isAbort, TaskGroup } from "./lib/task_group.ts";
 import { errorText } from "./lib/text.ts";
-import { NAME, VERSION } from "./lib/version.ts";
+import { commit, NAME, VERSION } from "./lib/version.ts";
+import { keepFigures } from "./metrics/figure_keeper.ts";
 import { CYCLES, type CycleSpec, DOORS } from "./pipeline.ts";
 import { writeStageStatus } from "./queries/status.ts";
 import { StoreClosed } from "./store/errors.ts";
@@ -43,9 +44,10 @@ export async function runProcess(config: Config, options: ProcessOptions): Promi
   await using context = new Context(config, { signal, clock });
   const store = await context.store();
   const signer = await context.signer();
-  log.info("{name} {version} runs {stages} on {store}", {
+  log.info("{name} {version} ({commit}) runs {stages} on {store}", {
     name: NAME,
     version: VERSION,
+    commit: commit(),
     stages: wanted.join(", "),
     store: store.kind,
     pubkey: signer.pubkey,
@@ -58,6 +60,7 @@ export async function runProcess(config: Config, options: ProcessOptions): Promi
   }
   const working: { status(): CycleStatus }[] = [...runners.values()];
   const statuses = (): CycleStatus[] => working.map((one) => one.status());
+  for (const { name } of statuses()) context.metrics.stages.open(name);
   context.metrics.watchStages(statuses);
   const keeper = new StatusKeeper(context, statuses, clock);
   try {
@@ -130,6 +133,16 @@ async function runStages(
     group.spawn(door.name, (signal) => task.run({ signal }));
   }
   group.spawn("status", (signal) => keeper.run(signal));
+  if (wanted.includes("api")) {
+    // Only where somebody can read them.
+    const { config, metrics, clock } = context;
+    const { dataDir, store: { figuresIntervalMs: intervalMs } } = config;
+    const store = await context.store();
+    group.spawn(
+      "figures",
+      (signal) => keepFigures({ store, dataDir, metrics, intervalMs, clock }, signal),
+    );
+  }
   try {
     await group.join();
   } catch (error) {

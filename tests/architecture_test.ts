@@ -23,7 +23,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ["nostr"],
   ["ingest"],
   ["queries"],
-  [...STAGES, ...FRONT_DOORS],
+  [...STAGES, ...FRONT_DOORS, "metrics"],
   ["(root)"],
   ["commands"],
   ["main.ts"],

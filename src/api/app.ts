@@ -25,6 +25,7 @@ import { StoreClosed } from "../store/errors.ts";
 export interface ApiIdentity {
   name: string;
   version: string;
+  commit: string;
   npub: string;
 }
 

@@ -10,7 +10,7 @@ import { type ConfigProblem, formatProblems } from "../config/problem.ts";
 import { maskText } from "../lib/mask.ts";
 import { isAbort } from "../lib/task_group.ts";
 import { errorText } from "../lib/text.ts";
-import { VERSION } from "../lib/version.ts";
+import { commit, VERSION } from "../lib/version.ts";
 import { collect, type CommandSpec, EXIT, Options, UsageError } from "./command.ts";
 import type { Io } from "./io.ts";
 
@@ -88,7 +88,7 @@ function createProgram(options: CliOptions, end: (code: number) => void): Comman
   const { io, commands } = options;
   const program = new Command("bigbrotr")
     .description("Watches Nostr relays, archives their events and answers questions about both.")
-    .version(VERSION, "--version", "print the version")
+    .version(`${VERSION} (${commit()})`, "--version", "print version and commit")
     .showHelpAfterError("(add --help for help)");
   protect(program, io);
   for (const spec of commands) addCommand(program, spec, options, end);

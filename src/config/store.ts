@@ -37,6 +37,12 @@ export const storeSection = group(
       "How long a query waits for a database that went away before its stage fails.",
       { min: "0s", max: "7d", limit: true },
     ),
+    figures_interval: duration(
+      "1m",
+      "How often it is counted for /metrics what is in the database; where that takes long, less " +
+        "often.",
+      { min: "1s", max: "1d" },
+    ),
   },
 );
 

@@ -90,6 +90,8 @@ export interface Ingest extends AsyncDisposable {
   page(page: IngestPage, options?: { signal?: AbortSignal | undefined }): Promise<PageResult>;
   /** To be told of deleted events, so that they can come back. */
   forget(ids: Iterable<string>): void;
+  /** Pages that wait to be written. */
+  readonly waiting: number;
 }
 
 /** Opens the way into the archive; the store and the verifier stay the caller's to close. */
@@ -155,6 +157,10 @@ class BatchingIngest implements Ingest {
 
   forget(ids: Iterable<string>): void {
     this.#known.forget(ids);
+  }
+
+  get waiting(): number {
+    return this.#writer.waiting;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -10,7 +10,7 @@ import { logger } from "../lib/log.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import { spreadOf } from "../lib/spread.ts";
 import { errorText } from "../lib/text.ts";
-import type { Check } from "../model/check.ts";
+import { type Check, readMsOf, writeMsOf } from "../model/check.ts";
 import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Store } from "../store/connect.ts";
@@ -34,7 +34,8 @@ import type { SilentReads } from "./silent_reads.ts";
 export interface MonitorMetrics {
   /** One check was stored; `result` is "online" or the reason why not. */
   checked(network: Network, result: string): void;
-  rttOpen(network: Network, ms: number): void;
+  /** How long a part took that was answered. */
+  rtt(network: Network, part: "open" | "read" | "write" | "nip11", ms: number): void;
 }
 
 /** What a lane works with. */
@@ -256,7 +257,15 @@ class Lane {
     count(check.open.ok ? "relays_online" : `checks_failed_${result}`);
     if (next.state !== claim.state) count(`relays_became_${next.state}`);
     metrics?.checked(claim.network, result);
-    if (check.open.ok) metrics?.rttOpen(claim.network, check.open.openMs);
+    const parts = {
+      open: check.open.ok ? check.open.openMs : undefined,
+      read: readMsOf(check),
+      write: writeMsOf(check),
+      nip11: check.nip11?.ok ? check.nip11.nip11Ms : undefined,
+    } as const;
+    for (const [part, ms] of Object.entries(parts) as [keyof typeof parts, number | undefined][]) {
+      if (ms !== undefined) metrics?.rtt(claim.network, part, ms);
+    }
   }
 
   async #knownGood(limit: number): Promise<RelayUrl[]> {

@@ -5,7 +5,7 @@
 // Never checks a relay's health, and never publishes.
 import type { Config } from "../config/config.ts";
 import type { Ingest } from "../ingest/ingest.ts";
-import { DROP_REASONS } from "../ingest/drop.ts";
+import { DROP_REASONS, type DropCounts } from "../ingest/drop.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { Count, CycleContext, CycleTask } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
@@ -25,6 +25,17 @@ import { nextTurnAt } from "./rest.ts";
 import { relaySettings } from "./settings.ts";
 import { syncRelay, type SyncReport } from "./sync_relay.ts";
 
+/** What the synchronizer measures beside its counts. */
+export interface SynchronizerMetrics {
+  /** A page of a relay is committed. */
+  page(
+    network: Network,
+    page: { newEvents: number; repeated: number; dropped: DropCounts },
+  ): void;
+  /** A relay's turn is over. */
+  turn(network: Network, report: { outcome: SyncReport["outcome"]; elapsedMs: number }): void;
+}
+
 /** What the synchronizer works with. */
 export interface SynchronizerDeps {
   store: Store;
@@ -39,6 +50,7 @@ export interface SynchronizerDeps {
   config: Pick<Config, "synchronizer" | "networks" | "limits" | "monitor">;
   /** Names this process in its leases; made up unless told. */
   owner?: string | undefined;
+  metrics?: SynchronizerMetrics | undefined;
   clock?: Clock | undefined;
   random?: (() => number) | undefined;
 }
@@ -151,6 +163,7 @@ async function giveTurn(
       { signal },
     );
     tell(report, count);
+    deps.metrics?.turn(claim.network, report);
     const { intervalMs } = config.synchronizer;
     nextSyncAt = nextTurnAt(report, { now: unixSeconds(clock), intervalMs, random });
     return report;
@@ -177,6 +190,7 @@ function turn(lane: Lane, claim: SyncClaim, signal: AbortSignal): Promise<SyncRe
     ...request,
     signal,
     onProgress: (_progress, page) => {
+      deps.metrics?.page(claim.network, page);
       if (page.received > 0) count("events_received", page.received);
       if (page.newEvents > 0) count("events_new", page.newEvents);
       if (page.newSightings > 0) count("sightings_new", page.newSightings);

@@ -39,7 +39,7 @@ export async function openApi(
   return await startApi({
     config: await apiConfig(sets),
     store,
-    identity: { name: "BigBrotr", version: "0.0.1", npub: "npub1test" },
+    identity: { name: "BigBrotr", version: "0.0.1", commit: "unknown", npub: "npub1test" },
     stages: () => [WAITING],
     metricsText: () => Promise.resolve("bigbrotr_up 1\n"),
     ...rest,

@@ -143,7 +143,7 @@ Deno.test("while another process has the data folder, that one is asked over HTT
   await using api = await startApi({
     config: config.value.api,
     store,
-    identity: { name: "BigBrotr", version: "0.0.1", npub: "npub1test" },
+    identity: { name: "BigBrotr", version: "0.0.1", commit: "unknown", npub: "npub1test" },
     stages: () => [WAITING],
     metricsText: () => Promise.resolve(""),
   });

@@ -2,14 +2,13 @@
 // against it. In: PromQL. Out: an assertion error that names the metric or label that is not there.
 // Never: understands PromQL further than names and matchers.
 import assert from "node:assert/strict";
-import type { Store } from "../../src/store/connect.ts";
-import type { Verifier } from "../../src/verify/verifier.ts";
 import { Metrics } from "../../src/metrics.ts";
+import type { Figures } from "../../src/store/figures.ts";
 
 /** What Prometheus itself adds, and a language that has words of its own. */
 const OF_PROMETHEUS = ["up", "ALERTS"];
 const ADDED_LABELS = ["job", "instance"];
-const METRIC = /\b(?:bigbrotr_|bigbrotr:|process_)[a-z0-9_:]+/g;
+const METRIC = /\b(?:bigbrotr_|bigbrotr:|process_|service_)[a-z0-9_:]+/g;
 const SELECTOR = /\b([a-z_:][a-z0-9_:]*)\{([^}]*)\}/gi;
 
 let families: Promise<ReadonlyMap<string, readonly string[]>> | undefined;
@@ -44,7 +43,30 @@ export async function assertKnownMetrics(
 
 async function readFamilies(): Promise<ReadonlyMap<string, readonly string[]>> {
   using metrics = new Metrics();
-  metrics.watchStages(() => [{
+  useEverything(metrics);
+  const found = labelsByName(await metrics.text());
+  assert.ok(found.size > 40, "the metrics could not be read");
+  return new Map([...found].map(([name, labels]) => [name, [...labels.keys()]]));
+}
+
+/** The labels of each series name in an exposition, with all their values. */
+export function labelsByName(exposition: string): Map<string, Map<string, Set<string>>> {
+  const found = new Map<string, Map<string, Set<string>>>();
+  for (const line of exposition.split("\n")) {
+    const match = /^([a-z_]+)(?:\{(.*)\})? \S+$/.exec(line);
+    if (match?.[1] === undefined) continue;
+    const labels = found.get(match[1]) ?? new Map<string, Set<string>>();
+    found.set(match[1], labels);
+    for (const [, label = "", value = ""] of (match[2] ?? "").matchAll(/([a-z_]+)="([^"]*)"/g)) {
+      labels.set(label, (labels.get(label) ?? new Set()).add(value));
+    }
+  }
+  return found;
+}
+
+/** Every family gets at least one series. */
+export function useEverything(metrics: Metrics): void {
+  const status = {
     name: "monitor",
     state: "waiting",
     cycles: 1,
@@ -52,40 +74,57 @@ async function readFamilies(): Promise<ReadonlyMap<string, readonly string[]>> {
     consecutiveFailures: 0,
     lastSuccessAt: 1,
     lastProgressAt: 1,
+    lastDurationMs: 1,
     totals: { checks_done: 1 },
-  }]);
-  metrics.watchStore(
-    {
-      kind: "postgres",
-      health: () => ({ state: "up", since: 0 }),
-      stats: () => ({ max: 1, open: 1, inUse: 1, waiting: 0, retries: 0 }),
-    } as unknown as Store,
-  );
-  metrics.watchVerifier(
-    { backend: "ffi", stats: () => ({ verdicts: { ok: 1 } }) } as unknown as Verifier,
-  );
-  metrics.cycle(
-    { name: "monitor", lastDurationMs: 1 } as Parameters<Metrics["cycle"]>[0],
-    undefined,
-  );
-  metrics.query({ name: "x", ok: false, elapsedMs: 1 } as Parameters<Metrics["query"]>[0]);
-  metrics.dropped("bad_id", 1);
-  metrics.known({ remembered: 1, stored: 1, unknown: 1 });
-  metrics.batch({ events: 1, sightings: 1, ms: 1 });
-  metrics.checked("tor", "online");
-  metrics.rttOpen("tor", 1);
-  metrics.published(0, "ok");
-  metrics.job(5400, "answered", 1);
-  metrics.dvmRelays(1);
-  metrics.request("/", 200, 1);
-  const found = new Map<string, Set<string>>();
-  for (const line of (await metrics.text()).split("\n")) {
-    const match = /^([a-z_]+)(?:\{(.*)\})? \S+$/.exec(line);
-    if (match?.[1] === undefined) continue;
-    const labels = found.get(match[1]) ?? new Set<string>();
-    found.set(match[1], labels);
-    for (const [, label = ""] of (match[2] ?? "").matchAll(/([a-z_]+)="/g)) labels.add(label);
-  }
-  assert.ok(found.size > 20, "the metrics could not be read");
-  return new Map([...found].map(([name, labels]) => [name, [...labels]]));
+  } as const;
+  metrics.stages.open(status.name);
+  metrics.watchStages(() => [status]);
+  metrics.cycle(status, undefined);
+  metrics.cycle(status, new TypeError("x"));
+  metrics.store.watch({
+    kind: "postgres",
+    health: () => ({ state: "up", since: 0 }),
+    stats: () => ({ ...NO_WORK, max: 1, open: 1, inUse: 1, waiting: 0 }),
+  });
+  metrics.store.query({ name: "x", ok: false, elapsedMs: 1, attempts: 1 });
+  metrics.ingest.watchVerifier({
+    backend: "ffi",
+    workers: 1,
+    stats: () => ({ verdicts: { ok: 1, bad_id: 0, bad_sig: 0 }, ...IDLE }),
+  });
+  metrics.ingest.dropped("bad_id", 1);
+  metrics.ingest.known({ remembered: 1, stored: 1, unknown: 1 });
+  metrics.ingest.batch({ events: 1, sightings: 1, ms: 1 });
+  metrics.ingest.page("tor", { newEvents: 1, repeated: 1, dropped: { bad_id: 1 } });
+  metrics.ingest.turn("tor", { outcome: "complete", elapsedMs: 1 });
+  metrics.relays.tried("tor", undefined);
+  metrics.relays.checked("tor", "online");
+  metrics.relays.rtt("tor", "open", 1);
+  metrics.relays.published(0, "ok");
+  metrics.doors.job(5400, "answered", 1);
+  metrics.doors.dvmRelays(1);
+  metrics.doors.request("/", 200, 1);
+  metrics.process.watchQueue("ingest", () => 0);
+  metrics.process.disk({ freeBytes: 1, sizeBytes: 2 });
+  metrics.archive.update(FIGURES, { at: 1, elapsedMs: 1 });
 }
+
+const NO_WORK = { queries: 0, failures: 0, retries: 0 };
+const IDLE = { restarts: 0, inFlight: 0, waiting: 0 };
+const STATE = [{ labels: { network: "tor", state: "closed" }, value: 1 }];
+const FIGURES: Figures = {
+  relays: STATE,
+  candidates: STATE,
+  due: [{ labels: { network: "tor", work: "check" }, value: 1 }],
+  spans: STATE,
+  spanSeconds: STATE,
+  gaps: [{ labels: { reason: "dense_second" }, value: 1 }],
+  uncovered: [{ labels: { network: "tor" }, value: 1 }],
+  behindSeconds: [{ labels: { network: "tor", quantile: "0.5" }, value: 1 }],
+  jobs: [{ labels: { state: "answered" }, value: 1 }],
+  events: 1,
+  sightings: 1,
+  uncountedRows: 0,
+  databaseBytes: 1,
+  tableBytes: [{ labels: { table: "event" }, value: 1 }],
+};

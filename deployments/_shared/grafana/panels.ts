@@ -89,6 +89,14 @@ function cyclePanels(stage: string): Panel[] {
       ),
     },
     {
+      title: "Failures by reason in an hour",
+      sentence: "Failed cycles by the kind of error; StoreUnavailable is the database, not us.",
+      unit: "short",
+      queries: {
+        "{{reason}}": `sum by (reason) (increase(bigbrotr_cycle_failures_total{${of}}[1h]))`,
+      },
+    },
+    {
       title: "How long cycles take",
       sentence: "Half of the cycles are faster than the median, one in twenty slower than 95 %.",
       unit: "s",
@@ -123,7 +131,7 @@ const OVERVIEW: readonly Panel[] = [
     sentence: "What runs, and on which Deno.",
     unit: "short",
     type: "stat",
-    queries: { "{{version}} on Deno {{deno}}": `bigbrotr_build_info{${HERE}}` },
+    queries: { "{{version}} ({{commit}}) on Deno {{deno}}": `bigbrotr_build_info{${HERE}}` },
   },
   {
     title: "Signature checker",
@@ -131,6 +139,37 @@ const OVERVIEW: readonly Panel[] = [
     unit: "short",
     type: "stat",
     queries: { "{{backend}}": `bigbrotr_verifier_info{${HERE}}` },
+  },
+  {
+    title: "Relays online",
+    sentence: "Relays that answered their last check; a fall by half is our network, not theirs.",
+    unit: "short",
+    type: "stat",
+    queries: { online: `sum(max by (network) (bigbrotr_relays{state="online", ${HERE}}))` },
+  },
+  {
+    title: "Events",
+    sentence: "Events in the archive, each counted once.",
+    unit: "short",
+    type: "stat",
+    queries: { events: `max(bigbrotr_archive_events{${HERE}})` },
+  },
+  {
+    title: "Database size",
+    sentence: "The whole database on its disk; see the dashboard of the database for its tables.",
+    unit: "bytes",
+    type: "stat",
+    queries: { size: `max(bigbrotr_store_size_bytes{${HERE}})` },
+  },
+  {
+    title: "Disk left",
+    sentence: "The share of the disk under the data folder that is free; under 10 % is an alert.",
+    unit: "percentunit",
+    type: "stat",
+    queries: {
+      "{{instance}}":
+        `bigbrotr_disk_free_bytes{folder="data", ${HERE}} / bigbrotr_disk_size_bytes{folder="data", ${HERE}}`,
+    },
   },
   {
     title: "Since the last success, by stage",
@@ -166,15 +205,30 @@ const OVERVIEW: readonly Panel[] = [
     "events_received|events_new|sightings_new",
   ),
   {
+    title: "What waits for its turn",
+    sentence: "Candidates to try, relays to check and to archive; steady is good, growth is not.",
+    unit: "short",
+    queries: { "{{work}}": `sum by (work) (max by (network, work) (bigbrotr_due_items{${HERE}}))` },
+  },
+  {
+    title: "Queues",
+    sentence:
+      "What waits in the process itself; queues are bounded, and a full one holds up others.",
+    unit: "short",
+    queries: { "{{queue}}": `sum by (queue) (bigbrotr_queue_items{${HERE}})` },
+  },
+  {
     title: "Memory",
     sentence: "Resident memory; it should be flat after the first hours.",
     unit: "bytes",
-    queries: { "{{instance}}": `process_resident_memory_bytes{${HERE}}` },
+    queries: {
+      "{{instance}} resident": `process_resident_memory_bytes{${HERE}}`,
+      "{{instance}} heap {{area}}": `bigbrotr_heap_bytes{${HERE}}`,
+    },
   },
   {
     title: "Event loop lag",
-    sentence:
-      "The latest that a timer came since the last reading; over 1 s the processor is short.",
+    sentence: "The latest that a timer came within a minute; over 1 s the processor is short.",
     unit: "s",
     queries: { "{{instance}}": `bigbrotr_event_loop_lag_seconds{${HERE}}` },
   },
@@ -187,6 +241,21 @@ const OVERVIEW: readonly Panel[] = [
 ];
 
 const STORE: readonly Panel[] = [
+  {
+    title: "Size by table",
+    sentence: "The ten largest tables with their indexes and partitions.",
+    unit: "bytes",
+    queries: { "{{table}}": `topk(10, max by (table) (bigbrotr_store_table_bytes{${HERE}}))` },
+  },
+  {
+    title: "Age of the figures",
+    sentence: "How old the counts out of the database are, and how long counting them took.",
+    unit: "s",
+    queries: {
+      "{{instance}} age": `time() - bigbrotr_figures_timestamp_seconds{${HERE}}`,
+      "{{instance}} took": `bigbrotr_figures_duration_seconds{${HERE}}`,
+    },
+  },
   {
     title: "Connections",
     sentence: "The pool by state; waiting above zero for long means that it is too small.",
@@ -255,7 +324,21 @@ const MONITOR: readonly Panel[] = [
     title: "Time to open, by network",
     sentence: "From dialling a relay to an open WebSocket.",
     unit: "s",
-    queries: quantiles("bigbrotr_check_rtt_open_seconds", HERE, "network"),
+    queries: quantiles("bigbrotr_check_rtt_seconds", `part="open", ${HERE}`, "network"),
+  },
+  {
+    title: "Time to answer, by part",
+    sentence: "Over the open WebSocket: to the first answer to a REQ, to an OK, to the document.",
+    unit: "s",
+    queries: quantiles("bigbrotr_check_rtt_seconds", `part!="open", ${HERE}`, "part"),
+  },
+  {
+    title: "Relays by state",
+    sentence: "All relays that are known: online, unreachable, dead, or not checked yet.",
+    unit: "short",
+    queries: {
+      "{{network}} {{state}}": `max by (network, state) (bigbrotr_relays{${HERE}})`,
+    },
   },
   {
     title: "Published",
@@ -275,6 +358,69 @@ const MONITOR: readonly Panel[] = [
 ];
 
 const SYNCHRONIZER: readonly Panel[] = [
+  {
+    title: "Lag",
+    sentence:
+      "How old the end of the archive is, over the relays online; half are better than 0.5.",
+    unit: "s",
+    queries: {
+      "{{network}} {{quantile}}":
+        `max by (network, quantile) (bigbrotr_archive_lag_seconds{${HERE}})`,
+    },
+  },
+  {
+    title: "Relays without any archive",
+    sentence:
+      "Relays that are online and of which nothing is archived; after a day it should be 0.",
+    unit: "short",
+    queries: { "{{network}}": `max by (network) (bigbrotr_relays_uncovered{${HERE}})` },
+  },
+  {
+    title: "Coverage",
+    sentence: "The archive's time of all relays together, by state: closed is complete.",
+    unit: "s",
+    queries: {
+      "{{network}} {{state}}": `max by (network, state) (bigbrotr_coverage_seconds{${HERE}})`,
+    },
+  },
+  {
+    title: "Spans of the ledger",
+    sentence: "Spans by state; gaps that grow are an alert, open ones should become closed.",
+    unit: "short",
+    queries: {
+      "{{network}} {{state}}": `max by (network, state) (bigbrotr_coverage_spans{${HERE}})`,
+    },
+  },
+  {
+    title: "Gaps by reason",
+    sentence: "Spans that could not be had whole, by why; tried again once a day.",
+    unit: "short",
+    queries: { "{{reason}}": `max by (reason) (bigbrotr_coverage_gaps{${HERE}})` },
+  },
+  {
+    title: "Turns by network",
+    sentence: "Turns a minute by how they ended; complete is the end that is wanted.",
+    unit: "opm",
+    queries: {
+      "{{network}} {{outcome}}":
+        `sum by (network, outcome) (rate(bigbrotr_sync_turns_total{${HERE}}[$__rate_interval])) * 60`,
+    },
+  },
+  {
+    title: "How long turns take",
+    sentence: "A relay's turn in the archive, by network.",
+    unit: "s",
+    queries: quantiles("bigbrotr_sync_turn_duration_seconds", HERE, "network"),
+  },
+  {
+    title: "Events by network",
+    sentence: "New, repeated and dropped events a minute, by network.",
+    unit: "opm",
+    queries: {
+      "{{network}} {{result}}":
+        `sum by (network, result) (rate(bigbrotr_sync_events_total{${HERE}}[$__rate_interval])) * 60`,
+    },
+  },
   itemPanel(
     "synchronizer",
     "Events",
@@ -357,6 +503,12 @@ const DVM: readonly Panel[] = [
     unit: "s",
     queries: quantiles("bigbrotr_dvm_job_duration_seconds", HERE, "kind"),
   },
+  {
+    title: "Jobs in the database",
+    sentence: "Jobs by state; received and processing ones wait for us.",
+    unit: "short",
+    queries: { "{{state}}": `max by (state) (bigbrotr_dvm_jobs{${HERE}})` },
+  },
   itemPanel("dvm", "Everything it counts", "All counts of the data vending machine.", ".+"),
 ];
 
@@ -424,6 +576,23 @@ export const DASHBOARDS: readonly Dashboard[] = [
       "candidates_promoted|candidates_put_off|candidates_junk",
     ),
     itemPanel("validator", "Why not", "Why candidates failed.", "candidates_failed_.+"),
+    {
+      title: "Tried by network",
+      sentence: "Candidates a minute by network and result; relay is a new one.",
+      unit: "opm",
+      queries: {
+        "{{network}} {{result}}":
+          `sum by (network, result) (rate(bigbrotr_candidates_tried_total{${HERE}}[$__rate_interval])) * 60`,
+      },
+    },
+    {
+      title: "Candidates",
+      sentence: "All that are known, by network and state; junk is not tried again.",
+      unit: "short",
+      queries: {
+        "{{network}} {{state}}": `max by (network, state) (bigbrotr_candidates{${HERE}})`,
+      },
+    },
   ]),
   stage("monitor", "Monitor", "How relays fare, and what is published of it.", MONITOR),
   stage(
@@ -439,6 +608,21 @@ export const DASHBOARDS: readonly Dashboard[] = [
       "New events and sightings counted, a minute.",
       "events|sightings",
     ),
+    {
+      title: "Not counted yet",
+      sentence: "Events and sightings that the statistics are behind; it should come back to 0.",
+      unit: "short",
+      queries: { rows: `max(bigbrotr_statistics_behind_rows{${HERE}})` },
+    },
+    {
+      title: "The archive",
+      sentence: "Events, each counted once, and sightings, one for each relay that has it.",
+      unit: "short",
+      queries: {
+        events: `max(bigbrotr_archive_events{${HERE}})`,
+        sightings: `max(bigbrotr_archive_sightings{${HERE}})`,
+      },
+    },
   ]),
   { name: "dvm", title: "Data vending machine", sentence: "Jobs from Nostr clients.", panels: DVM },
   { name: "api", title: "HTTP API", sentence: "Questions over HTTP.", panels: API },
