@@ -35,6 +35,12 @@ export const synchronizerSection = group(
       max: 100,
       limit: true,
     }),
+    retry_rest: duration(
+      "1h",
+      "The least rest of a relay whose turn was cut off; one that refuses us rests 6 times, one " +
+        "that asks for what we don't have 24 times as long.",
+      { min: "1s", max: "7d" },
+    ),
     split_requests: integer(
       500,
       "Requests of one turn that may go into seconds with more events than a page.",

@@ -4,27 +4,34 @@
 import type { SyncReport } from "./sync_relay.ts";
 
 const MINUTE = 60;
-const HOUR = 3600;
+/** Whoever refuses us rests so many times as long as who was cut off; walls and habits longer. */
+const REFUSED = 6;
+const WALLED = 24;
 
 /** How turns are spread. */
 export interface RestOptions {
   /** Unix seconds. */
   now: number;
   intervalMs: number;
+  /** The least rest after a turn that was cut off. */
+  retryRestMs: number;
   random: () => number;
 }
 
 /** The time of the next turn, Unix seconds. */
 export function nextTurnAt(
   report: Pick<SyncReport, "outcome" | "reason">,
-  { now, intervalMs, random }: RestOptions,
+  { now, intervalMs, retryRestMs, random }: RestOptions,
 ): number {
   if (report.reason === "time_up") return now;
-  const restSeconds = Math.max(intervalMs / 1000, leastRest(report));
+  const restSeconds = Math.max(intervalMs / 1000, leastRest(report, retryRestMs / 1000));
   return now + Math.round(restSeconds * (1 + random() / 4));
 }
 
-function leastRest({ outcome, reason }: Pick<SyncReport, "outcome" | "reason">): number {
+function leastRest(
+  { outcome, reason }: Pick<SyncReport, "outcome" | "reason">,
+  retrySeconds: number,
+): number {
   if (outcome === "busy") return MINUTE;
   switch (reason) {
     case undefined:
@@ -35,14 +42,14 @@ function leastRest({ outcome, reason }: Pick<SyncReport, "outcome" | "reason">):
     case "idle":
     case "unreachable":
     case "rate_limited":
-      return HOUR;
+      return retrySeconds;
     case "all_dropped":
     case "closed":
     case "notice":
     case "protocol_error":
-      return 6 * HOUR;
+      return REFUSED * retrySeconds;
     // Walls and habits: another day, or never.
     default:
-      return 24 * HOUR;
+      return WALLED * retrySeconds;
   }
 }

@@ -164,8 +164,8 @@ async function giveTurn(
     );
     tell(report, count);
     deps.metrics?.turn(claim.network, report);
-    const { intervalMs } = config.synchronizer;
-    nextSyncAt = nextTurnAt(report, { now: unixSeconds(clock), intervalMs, random });
+    const { intervalMs, retryRestMs } = config.synchronizer;
+    nextSyncAt = nextTurnAt(report, { now: unixSeconds(clock), intervalMs, retryRestMs, random });
     return report;
   } catch (error) {
     if (error instanceof LeaseLost) {
