@@ -5,7 +5,13 @@ const encoder = new TextEncoder();
 /** Collects findings; a claim that is not true makes the demo fail. */
 export class Summary {
   readonly #rows: { claim: string; found: string; state: "ok" | "FAILED" | "" }[] = [];
+  readonly #tell: (line: string) => void;
   #failures = 0;
+
+  /** `tell` takes each line as it comes; standard output unless given. */
+  constructor(tell?: (line: string) => void) {
+    this.#tell = tell ?? ((line) => void Deno.stdout.writeSync(encoder.encode(`${line}\n`)));
+  }
 
   /** Claims that were not true. */
   get failures(): number {
@@ -14,7 +20,7 @@ export class Summary {
 
   /** A line for whoever watches. */
   say(line: string): void {
-    Deno.stdout.writeSync(encoder.encode(`${line}\n`));
+    this.#tell(line);
   }
 
   /** A claim, and what was found. */
@@ -28,6 +34,11 @@ export class Summary {
   note(what: string, found: string): void {
     this.#rows.push({ claim: what, found, state: "" });
     this.say(`          ${what}: ${found}`);
+  }
+
+  /** All rows, for programs. */
+  report(): { failures: number; rows: { claim: string; found: string; state: string }[] } {
+    return { failures: this.#failures, rows: this.#rows };
   }
 
   print(): void {

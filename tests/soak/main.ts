@@ -1,0 +1,403 @@
+// `deno task soak --minutes 30`: the real process, whole, for a long time, against a hundred relays
+// in another process that fall ill all the time and get new events all the time. At the end: is its
+// memory flat, did it count exactly, does it leave when told to. In: how long, which store. Out: a
+// table, or with --json one object; exit code 1 when anything is not as it should be.
+import { Command } from "commander";
+import { openStore } from "../../src/store/connect.ts";
+import { PlainClient } from "../demo/client.ts";
+import { Summary } from "../demo/summary.ts";
+import { type Child, startChild } from "../support/child.ts";
+import { createDatabase, freePort, PostgresServer } from "../support/postgres_server.ts";
+import { compare } from "./contents.ts";
+import type { FarmOptions, FarmStart, FarmStory, Held } from "./farm.ts";
+import { judgeMemory, type Sample, sampleOf, valueOf } from "./measure.ts";
+
+interface Options {
+  minutes: number;
+  store: "postgres" | "pglite";
+  json: boolean;
+  verbose: boolean;
+  farm: FarmOptions;
+}
+
+const SAMPLE_MS = 5_000;
+const JOB_EVERY_MS = 10_000;
+const STOP_LIMIT_MS = 10_000;
+/** For the last events to be archived once all relays are well. */
+const CATCH_UP_MS = 180_000;
+/** For the process to be there. */
+const START_MS = 120_000;
+const MAX_MB = { postgres: 400, pglite: 700 } as const;
+/** Questions that a visitor asks all the time. */
+const PATHS = ["/", "/ready", "/v1/relays?limit=50", "/v1/kind_counts", "/v1/events?limit=20"];
+
+async function soak(options: Options): Promise<number> {
+  const summary = new Summary(options.json ? () => {} : undefined);
+  const workDir = await Deno.makeTempDir({ prefix: "bigbrotr-soak-" });
+  await using stack = new AsyncDisposableStack();
+  stack.defer(() => Deno.remove(workDir, { recursive: true }));
+  summary.say(`Starting ${options.farm.relays} relays …`);
+  const farm = stack.use(await Farm.start(options.farm));
+  const databaseUrl = options.store === "postgres" ? await database(stack) : undefined;
+  const port = await freePort();
+  const dataDir = `${workDir}/data`;
+  await Deno.mkdir(dataDir);
+  await Deno.writeTextFile(`${workDir}/seeds.txt`, farm.start.urls.join("\n"));
+  const config = `${workDir}/bigbrotr.yaml`;
+  await Deno.writeTextFile(config, configuration(farm.start, { port, workDir }));
+  const child = stack.use(startChild({
+    config,
+    dataDir,
+    port,
+    echo: options.verbose,
+    ...(databaseUrl === undefined ? {} : { env: { DATABASE_URL: databaseUrl } }),
+  }));
+  summary.say(`bigbrotr runs (pid ${child.pid}, ${child.url}) on ${options.store}`);
+  const run = await live(child, farm, options, summary);
+  const story = await farm.tell("calm");
+  const held = await farm.held(`${workDir}/held.json`);
+  const caughtUpMs = await catchUp(child, held);
+  const settled = await (await child.ask("/metrics"))?.text ?? "";
+  judge(summary, options, { run, caughtUpMs, exposition: settled, story });
+  const ready = await child.ask("/ready");
+  summary.add("/ready at the end", ready?.text.trim() ?? "no answer", ready?.status === 200);
+  const { code, elapsedMs } = await child.stop();
+  summary.add(
+    "SIGTERM ends it with exit code 0 within 10 s",
+    `code ${code} after ${(elapsedMs / 1000).toFixed(1)} s`,
+    code === 0 && elapsedMs < STOP_LIMIT_MS,
+  );
+  const unhandled = child.log.filter((line) => /unhandled|uncaught/i.test(line));
+  summary.add("Unhandled rejections in the log", String(unhandled.length), unhandled.length === 0);
+  {
+    await using store = await openStore({
+      dataDir,
+      ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    });
+    const found = await compare(store, held, farm.start.board);
+    const { events, sightings, ...difference } = found;
+    const isExact = Object.values(difference).every((n) => n === 0);
+    summary.add(
+      "The archive is what the relays hold",
+      isExact ? `${events} events, ${sightings} sightings` : JSON.stringify(found),
+      isExact,
+    );
+  }
+  if (summary.failures > 0 && !options.json) {
+    summary.say(`\nThe last lines of its log:\n${child.log.slice(-60).join("\n")}`);
+  }
+  if (options.json) print(JSON.stringify({ ...summary.report(), samples: run.samples }));
+  else summary.print();
+  return summary.failures === 0 ? 0 : 1;
+}
+
+interface Run {
+  samples: Sample[];
+  jobs: { asked: number; answered: number; slowestMs: number };
+  requests: number;
+}
+
+/** Looks on, asks questions and sends jobs for as long as the run is to take. */
+async function live(
+  child: Child,
+  farm: Farm,
+  { minutes }: Options,
+  summary: Summary,
+): Promise<Run> {
+  const startMs = performance.now();
+  const run: Run = { samples: [], jobs: { asked: 0, answered: 0, slowestMs: 0 }, requests: 0 };
+  while (await child.ask("/health") === undefined) {
+    if (performance.now() - startMs > START_MS) throw new Error(child.log.join("\n"));
+    await pause(200);
+  }
+  const readyMs = performance.now();
+  await using client = await PlainClient.connect(farm.start.board);
+  let [jobAtMs, toldAtMs] = [readyMs + JOB_EVERY_MS, readyMs];
+  while (performance.now() < readyMs + minutes * 60_000) {
+    await pause(SAMPLE_MS);
+    for (const path of PATHS) {
+      await child.ask(path);
+      run.requests += 1;
+    }
+    const metrics = await child.ask("/metrics");
+    const at = (performance.now() - readyMs) / 1000;
+    const sample = sampleOf(metrics?.text ?? "", at);
+    if (sample !== undefined) run.samples.push(sample);
+    if (performance.now() >= jobAtMs) {
+      jobAtMs = performance.now() + JOB_EVERY_MS;
+      await ask(client, run.jobs);
+    }
+    if (performance.now() >= toldAtMs + 60_000 && sample !== undefined) {
+      toldAtMs = performance.now();
+      summary.say(
+        `  minute ${(at / 60).toFixed(0)}: ${(sample.rssBytes / 1e6).toFixed(0)} MB, ` +
+          `lag ${(sample.lagSeconds * 1000).toFixed(0)} ms, ` +
+          `${valueOf(metrics?.text ?? "", "bigbrotr_archive_events") ?? 0} events counted`,
+      );
+    }
+  }
+  return run;
+}
+
+async function ask(client: PlainClient, jobs: Run["jobs"]): Promise<void> {
+  jobs.asked += 1;
+  try {
+    const { latencyMs } = await client.job(
+      { kind: 5400, content: JSON.stringify([{ kinds: [1] }]), tags: [] },
+      JOB_EVERY_MS,
+    );
+    jobs.answered += 1;
+    jobs.slowestMs = Math.max(jobs.slowestMs, latencyMs);
+  } catch (error) {
+    // Counted as not answered; the summary says how many.
+    if (!(error instanceof Error)) throw error;
+  }
+}
+
+/** Waits until the statistics count what the relays hold; undefined when they never do. */
+async function catchUp(child: Child, held: readonly Held[]): Promise<number | undefined> {
+  const startMs = performance.now();
+  while (performance.now() - startMs < CATCH_UP_MS) {
+    const counted = await countsByRelay(child);
+    const isDone = held.every(({ url, ids }) => (counted.get(url) ?? 0) >= ids.length);
+    if (isDone) return performance.now() - startMs;
+    await pause(1_000);
+  }
+  return undefined;
+}
+
+async function countsByRelay(child: Child): Promise<Map<string, number>> {
+  const page = await child.get("/v1/relay_stats?limit=1000") as
+    | { rows: { relay_url: string; events: number }[] }
+    | undefined;
+  return new Map(page?.rows.map(({ relay_url, events }) => [relay_url, events]));
+}
+
+function judge(
+  summary: Summary,
+  { store, farm }: Options,
+  { run, caughtUpMs, exposition, story }: {
+    run: Run;
+    caughtUpMs: number | undefined;
+    exposition: string;
+    story: FarmStory;
+  },
+): void {
+  const memory = judgeMemory(run.samples);
+  const mb = (n: number): string => `${n.toFixed(1)} MB`;
+  summary.note(
+    "Relays, events at the start and in the end",
+    [
+      farm.relays,
+      farm.events,
+      story.events,
+    ].join(", "),
+  );
+  summary.note(
+    "Faults",
+    Object.entries(story.faults).map(([name, n]) => `${name} ${n}`).join(", "),
+  );
+  summary.note(
+    "Memory at first, at most, in the end",
+    [
+      mb(memory.firstMb),
+      mb(memory.peakMb),
+      mb(memory.lastMb),
+    ].join(", "),
+  );
+  summary.add(
+    "Memory is flat after the warm-up",
+    `${memory.slopeMbPerMinute.toFixed(2)} MB a minute: ${mb(memory.growthMb)}, noise ${
+      mb(memory.noiseMb)
+    }`,
+    memory.isFlat,
+  );
+  summary.add(
+    `Memory stays under ${MAX_MB[store]} MB`,
+    mb(memory.peakMb),
+    memory.peakMb < MAX_MB[store],
+  );
+  const lags = run.samples.map(({ lagSeconds }) => lagSeconds).sort((a, b) => a - b);
+  summary.note(
+    "Event loop lag, median and longest",
+    `${((lags[Math.floor(lags.length / 2)] ?? 0) * 1000).toFixed(0)} ms, ${
+      ((lags.at(-1) ?? 0) * 1000).toFixed(0)
+    } ms`,
+  );
+  summary.add(
+    "Jobs answered",
+    `${run.jobs.answered} of ${run.jobs.asked}, the slowest in ${run.jobs.slowestMs.toFixed(0)} ms`,
+    run.jobs.answered === run.jobs.asked,
+  );
+  summary.note("HTTP requests", String(run.requests));
+  const failures = [...exposition.matchAll(
+    /^bigbrotr_cycles_total\{stage="(\w+)",result="failure"\} ([1-9]\d*)$/gm,
+  )].map(([, stage, n]) => `${stage} ${n}`);
+  summary.add("Failed cycles", failures.join(", ") || "none", failures.length === 0);
+  const internal = [...exposition.matchAll(
+    /^bigbrotr_stage_items_total\{stage="(\w+)",item="\w*internal\w*"\} ([1-9]\d*)$/gm,
+  )].map(([, stage, n]) => `${stage} ${n}`);
+  summary.add("Faults of our own", internal.join(", ") || "none", internal.length === 0);
+  summary.add(
+    "All is archived and counted once the relays are well",
+    caughtUpMs === undefined ? "not in time" : `after ${(caughtUpMs / 1000).toFixed(1)} s`,
+    caughtUpMs !== undefined,
+  );
+}
+
+/** Everything quick: half an hour should be like weeks. */
+function configuration(farm: FarmStart, run: { port: number; workDir: string }): string {
+  const many = 100_000;
+  return JSON.stringify({
+    log: { format: "json" },
+    networks: { local: { enabled: true, timeout: "3s" } },
+    identity: { name: "BigBrotr soak" },
+    limits: { known_ids: 20_000 },
+    seeder: { file: `${run.workDir}/seeds.txt` },
+    finder: { interval: "10s", lists: [] },
+    validator: {
+      interval: "5s",
+      max_per_host: many,
+      read_timeout: "3s",
+      retry_delays: ["5s"],
+      junk_after: 1000,
+      give_up_after: 1000,
+    },
+    monitor: {
+      interval: "5s",
+      check_interval: "30s",
+      max_per_host: many,
+      max_per_network_block: 1000,
+      timeouts: { read: "3s", write: "3s", auth: "3s", nip11: "3s", capability: "2s" },
+      dead_after: 1000,
+      retry_delays: ["10s"],
+      silent_read_interval: "1m",
+      publish: { relays: [farm.board], refresh: "1m" },
+    },
+    synchronizer: {
+      interval: "10s",
+      page_size: 200,
+      idle_timeout: "3s",
+      max_relay_time: "1m",
+      retry_rest: "5s",
+      settle: "2s",
+      overlap: "2m",
+      gap_retry: "1m",
+    },
+    refresher: { interval: "2s" },
+    store: { figures_interval: "15s" },
+    dvm: { relays: [farm.board] },
+    api: { port: run.port, rate_limit: { requests: 0 } },
+  });
+}
+
+async function database(stack: AsyncDisposableStack): Promise<string> {
+  const given = Deno.env.get("DATABASE_URL");
+  if (given !== undefined) return stack.use(await createDatabase(given)).url;
+  return stack.use(await PostgresServer.create({ fsync: true })).url();
+}
+
+/** The farm's process, and the conversation with it. */
+class Farm implements AsyncDisposable {
+  readonly start: FarmStart;
+  readonly #process: Deno.ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
+
+  private constructor(
+    process: Deno.ChildProcess,
+    lines: AsyncIterator<string>,
+    start: FarmStart,
+  ) {
+    this.#process = process;
+    this.#lines = lines;
+    this.#stdin = process.stdin.getWriter();
+    this.start = start;
+  }
+
+  static async start(options: FarmOptions): Promise<Farm> {
+    const file = new URL("farm.ts", import.meta.url).pathname;
+    const process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "--quiet", file, JSON.stringify(options)],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const lines = linesOf(process.stdout);
+    return new Farm(process, lines, await parsed(lines));
+  }
+
+  async tell(word: string): Promise<FarmStory> {
+    await this.#stdin.write(new TextEncoder().encode(`${word}\n`));
+    return await parsed(this.#lines);
+  }
+
+  async held(file: string): Promise<Held[]> {
+    await this.tell(`held ${file}`);
+    return JSON.parse(await Deno.readTextFile(file));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stdin.close();
+    await this.#lines.return?.();
+    await this.#process.status;
+  }
+}
+
+async function parsed<T>(lines: AsyncIterator<string>): Promise<T> {
+  const { value, done } = await lines.next();
+  if (done === true) throw new Error("The farm of relays has ended");
+  return JSON.parse(value);
+}
+
+async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
+  let rest = "";
+  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+  return undefined;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function print(text: string): void {
+  Deno.stdout.writeSync(new TextEncoder().encode(`${text}\n`));
+}
+
+if (import.meta.main) {
+  const program = new Command("soak")
+    .description("Runs BigBrotr for a long time against relays that fail, and judges it.")
+    .option("--minutes <n>", "how long", "30")
+    .option(
+      "--store <name>",
+      "postgres (a server of its own, or DATABASE_URL) or pglite",
+      "postgres",
+    )
+    .option("--relays <n>", "how many relays", "100")
+    .option("--events <n>", "events that they hold at the start, together", "4000")
+    .option("--rate <n>", "new events a second, together", "20")
+    .option("--ill <n>", "relays that are ill at one time, at most", "12")
+    .option("--seed <n>", "another run", "1")
+    .option("--json", "one JSON object, with all samples")
+    .option("--verbose", "show the log of the process")
+    .parse(Deno.args, { from: "user" });
+  const given = program.opts<Record<string, string | boolean | undefined>>();
+  const store = given["store"];
+  if (store !== "postgres" && store !== "pglite") program.error("--store is postgres or pglite");
+  Deno.exitCode = await soak({
+    minutes: Number(given["minutes"]),
+    store: store === "pglite" ? "pglite" : "postgres",
+    json: given["json"] === true,
+    verbose: given["verbose"] === true,
+    farm: {
+      relays: Number(given["relays"]),
+      events: Number(given["events"]),
+      eventsPerSecond: Number(given["rate"]),
+      ill: Number(given["ill"]),
+      seed: Number(given["seed"]),
+    },
+  });
+}
