@@ -17,12 +17,34 @@ type NetworkShape<O extends boolean> = {
   timeout: Setting<"ms", number, false>;
 };
 
-function network<O extends boolean>(
+/** The settings of one that is dialled directly, where TCP is ours to wait for. */
+type DirectShape = NetworkShape<false> & { connect_timeout: Setting<"ms", number, false> };
+
+function direct(
   description: string,
+  enabled: Setting<"none", boolean, false>,
+): Group<DirectShape> {
+  return group(description, {
+    ...settings(enabled, { tasks: 50, timeout: "10s" }),
+    connect_timeout: duration(
+      "3s",
+      "How long TCP alone may take, within the timeout: who does not answer by then is not there. " +
+        "Of what a proxy connects to, the timeout alone decides.",
+      { min: "100ms", max: "10m", limit: true },
+    ),
+  });
+}
+
+function overlay(description: string): Group<NetworkShape<true>> {
+  const enabled = flag(undefined, OVERLAY);
+  return group(description, settings(enabled, { tasks: 10, timeout: "30s" }));
+}
+
+function settings<O extends boolean>(
   enabled: Setting<"none", boolean, O>,
   defaults: { tasks: number; timeout: string },
-): Group<NetworkShape<O>> {
-  return group(description, {
+): NetworkShape<O> {
+  return {
     enabled,
     proxy_url: text(
       undefined,
@@ -43,25 +65,23 @@ function network<O extends boolean>(
       max: "10m",
       limit: true,
     }),
-  });
+  };
 }
 
 export const networksSection = group(
   "The networks that relays live on. A network that is off waits; its relays do not fail.",
   {
-    clearnet: network(
+    clearnet: direct(
       "The open internet. With a proxy_url, all of it goes through that proxy.",
       flag(true, "Whether its relays are dialled."),
-      { tasks: 50, timeout: "10s" },
     ),
-    tor: network("Onion services.", flag(undefined, OVERLAY), { tasks: 10, timeout: "30s" }),
-    i2p: network("I2P destinations.", flag(undefined, OVERLAY), { tasks: 10, timeout: "30s" }),
-    loki: network("Lokinet services.", flag(undefined, OVERLAY), { tasks: 10, timeout: "30s" }),
-    local: network(
+    tor: overlay("Onion services."),
+    i2p: overlay("I2P destinations."),
+    loki: overlay("Lokinet services."),
+    local: direct(
       "Private and loopback addresses, for tests and private networks. While this is off they are " +
         "refused, whatever name leads to them.",
       flag(false, "Whether private addresses may be dialled at all."),
-      { tasks: 50, timeout: "10s" },
     ),
   },
 );
@@ -72,6 +92,8 @@ export interface NetworkConfig {
   proxyUrl?: string;
   maxTasks: number;
   timeoutMs: number;
+  /** For TCP alone; only of networks that may be dialled directly. */
+  connectTimeoutMs?: number;
 }
 
 export type NetworksConfig = Record<Network, NetworkConfig>;

@@ -22,6 +22,11 @@ export interface NetworkSettings {
   proxyUrl?: string;
   /** For a whole dial or GET, where the call gives none. */
   timeoutMs: number;
+  /**
+   * For TCP alone, within `timeoutMs`: a host that is there answers a SYN at once, and after a lost
+   * one a second later. Not for what a proxy dials for us. Without one, the whole dial's.
+   */
+  connectTimeoutMs?: number;
   /** For the stages; the dialer itself counts nothing. */
   maxTasks: number;
 }

@@ -281,7 +281,8 @@ class SocketDialer implements Dialer {
     const { addresses, dnsMs } = resolved.value;
     const refused = blockedAddress(blocked, addresses);
     if (refused !== undefined) return refused;
-    const connected = await connectTcp(addresses, port, { signal });
+    const timeoutMs = this.#networks[target.network].connectTimeoutMs;
+    const connected = await connectTcp(addresses, port, { signal, timeoutMs });
     if (!connected.ok) return connected;
     const { socket, ip, tcpMs } = connected.value;
     const facts = { ip, port, viaProxy: false, tcpMs, ...(dnsMs === undefined ? {} : { dnsMs }) };

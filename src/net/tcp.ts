@@ -22,22 +22,25 @@ export interface TcpConnection {
 /**
  * Connects to the first of `addresses` that answers, each tried at `port`. The caller owns the
  * socket; every other attempt is destroyed before this resolves. An abort fails it as `timeout`
- * (the caller knows better whether it was its deadline).
+ * (the caller knows better whether it was its deadline), and so does the end of `timeoutMs`, which is
+ * for all attempts together.
  */
 export async function connectTcp(
   addresses: readonly string[],
   port: number,
-  options: { signal: AbortSignal },
+  options: { signal: AbortSignal; timeoutMs?: number | undefined },
 ): Promise<Result<TcpConnection, Trouble>> {
   const queue = interleaveFamilies(addresses).slice(0, MAX_ADDRESSES);
-  const { signal } = options;
+  const { signal, timeoutMs } = options;
   const { promise, resolve } = Promise.withResolvers<Result<TcpConnection, Trouble>>();
   const open = new Set<Socket>();
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let patience: ReturnType<typeof setTimeout> | undefined;
   let last: Trouble = trouble("tcp", "unreachable", "no address to connect to");
 
   function settle(result: Result<TcpConnection, Trouble>): void {
     clearTimeout(timer);
+    clearTimeout(patience);
     signal.removeEventListener("abort", onAbort);
     for (const socket of open) {
       if (result.ok && socket === result.value.socket) continue;
@@ -79,6 +82,7 @@ export async function connectTcp(
 
   if (signal.aborted) return fail(trouble("tcp", "timeout", "no time left to connect"));
   signal.addEventListener("abort", onAbort, { once: true });
+  if (timeoutMs !== undefined) patience = setTimeout(onAbort, timeoutMs);
   next();
   return await promise;
 }

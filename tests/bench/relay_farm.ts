@@ -9,6 +9,8 @@ export type FarmKind =
   | "good"
   /** Nobody listens. */
   | "refuses"
+  /** Its network drops what is sent to it: not even TCP is answered. */
+  | "drops"
   /** Accepts TCP and never says a word. */
   | "hangs"
   /** Opens, and never answers a REQ. */
@@ -83,13 +85,21 @@ const HOSTNAME = "127.0.0.1";
 /** Loopback as well (on Linux), and nobody's: what refuses is not a port that others may open. */
 const NOBODYS_HOSTNAME = "127.0.0.2";
 
-function openFarm({ counts, delayMs = 0 }: FarmOptions): FarmRelay[] {
-  return mixed(counts).map((kind) => {
-    const listener = Deno.listen({ hostname: HOSTNAME, port: 0 });
-    void acceptAll(listener, kind, delayMs);
-    const hostname = kind === "refuses" ? NOBODYS_HOSTNAME : HOSTNAME;
-    return { kind, hostname, port: listener.addr.port };
-  });
+function openFarm({ counts, delayMs = 0 }: FarmOptions): Promise<FarmRelay[]> {
+  return Promise.all(
+    mixed(counts).map(async (kind) => {
+      // Of a full queue the kernel drops all that knocks; two connections fill one of 1.
+      const full = kind === "drops" ? { tcpBacklog: 1 } : {};
+      const listener = Deno.listen({ hostname: HOSTNAME, port: 0, ...full });
+      if (kind === "drops") {
+        for (let i = 0; i < 2; i++) {
+          await Deno.connect({ hostname: HOSTNAME, port: listener.addr.port });
+        }
+      } else void acceptAll(listener, kind, delayMs);
+      const hostname = kind === "refuses" ? NOBODYS_HOSTNAME : HOSTNAME;
+      return { kind, hostname, port: listener.addr.port };
+    }),
+  );
 }
 
 /** Every kind spread evenly over the whole. */
@@ -218,7 +228,7 @@ function pause(ms: number): Promise<void> {
 }
 
 if (import.meta.main) {
-  const relays = openFarm(JSON.parse(Deno.args[0] ?? "{}"));
+  const relays = await openFarm(JSON.parse(Deno.args[0] ?? "{}"));
   Deno.stdout.writeSync(encoder.encode(`${JSON.stringify(relays)}\n`));
   for await (const _ of Deno.stdin.readable) {
     // Nothing is said to it; only the end counts.

@@ -116,6 +116,7 @@ Deno.test("an overlay network is on once it has a proxy, and can't be on without
     maxTasks: 10,
     timeoutMs: 30_000,
   });
+  assert.equal(on.networks.clearnet.connectTimeoutMs, 3_000);
   assert.equal(
     (await loaded({ sets: [proxy, "networks.tor.enabled=false"] })).networks.tor.enabled,
     false,

@@ -23,7 +23,7 @@ import {
   upgradeStalls,
   wrongAccept,
 } from "../relay/mod.ts";
-import { relayUrl, testDialer, testNetworks, USER_AGENT } from "./dialers.ts";
+import { neverAccepts, relayUrl, testDialer, testNetworks, USER_AGENT } from "./dialers.ts";
 
 const MAX_PAYLOAD = 1_000_000;
 
@@ -370,6 +370,19 @@ Deno.test("the deadline holds in every phase and says which one it was", async (
     assert.ok(failureOf(result).elapsedMs >= 50);
     await relay.seen.untilNoSockets();
   }
+});
+
+Deno.test("TCP alone has a deadline of its own, which no later phase is bound by", async () => {
+  const networks = testNetworks({ local: { connectTimeoutMs: 30 } });
+  using silent = await neverAccepts("127.0.0.5");
+  const url = relayUrl(`ws://127.0.0.5:${silent.port}`);
+  const options = { timeoutMs: 60_000, maxPayloadBytes: 1 };
+  const dropped = await testDialer({ networks }).webSocket(url, options);
+  assert.equal(why(dropped), "tcp/timeout");
+  await using relay = await startHostileRelay({ behaviours: [delayMs(200)] });
+  const opened = await testDialer({ networks }).webSocket(relay.url, options);
+  assert.ok(opened.ok);
+  opened.value.ws.terminate();
 });
 
 Deno.test("an abort ends the dial in every phase and is told from the deadline", async () => {

@@ -1,4 +1,5 @@
 // Dialers for tests: every network on, loopback allowed, names led where a test wants them.
+import { connect, type Socket } from "node:net";
 import { systemClock } from "../../src/lib/clock.ts";
 import type { Network } from "../../src/model/network.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
@@ -56,4 +57,30 @@ export function relayUrl(text: string): RelayUrl {
   const url = parseRelayUrl(text);
   if (!url.ok) throw new Error(`Not a relay URL: ${text} (${url.failure})`);
   return url.value;
+}
+
+/** A port whose queue of connections is full: the kernel drops what else knocks. */
+export async function neverAccepts(
+  hostname: string,
+  port = 0,
+): Promise<Disposable & { port: number }> {
+  const listener = Deno.listen({ hostname, port, tcpBacklog: 1 });
+  const { port: bound } = listener.addr;
+  const sockets: Socket[] = [];
+  // Two fit; the third waits, which shows that the queue is full.
+  for (let count = 0; count < 3; count++) {
+    const socket = connect(bound, hostname);
+    socket.on("error", () => socket.destroy());
+    sockets.push(socket);
+  }
+  await Promise.all(
+    sockets.slice(0, 2).map((socket) => new Promise((resolve) => socket.once("connect", resolve))),
+  );
+  return {
+    port: bound,
+    [Symbol.dispose](): void {
+      listener.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
 }

@@ -1,9 +1,9 @@
 // Connecting to one of several addresses.
 import assert from "node:assert/strict";
-import { connect, type Socket } from "node:net";
 import { connectTcp } from "../../src/net/tcp.ts";
 import { startTcpProxy } from "../relay/tcp_proxy.ts";
 import { startHostileRelay } from "../relay/mod.ts";
+import { neverAccepts } from "./dialers.ts";
 
 /** Reserved for documentation: nobody answers, or the network says at once that it cannot. */
 const NOBODY = "192.0.2.1";
@@ -51,6 +51,18 @@ Deno.test("an address that never answers is overtaken by the next, and given up 
     assert.ok(!aborted.ok);
     assert.equal(aborted.failure.reason, "timeout");
     assert.equal(aborted.failure.ip, "127.0.0.5");
+    const impatient = await connectTcp(["127.0.0.5"], silent.port, {
+      signal: new AbortController().signal,
+      timeoutMs: 20,
+    });
+    assert.ok(!impatient.ok);
+    assert.deepEqual([impatient.failure.reason, impatient.failure.ip], ["timeout", "127.0.0.5"]);
+    const patient = await connectTcp(["127.0.0.1"], silent.port, {
+      signal: new AbortController().signal,
+      timeoutMs: 60_000,
+    });
+    assert.ok(patient.ok, "and leaves no timer behind");
+    patient.value.socket.destroy();
     // Sanitizers do not see sockets of node:net; the loser of the race must be gone too.
     assert.equal(await connectionsTo("127.0.0.5", silent.port), before);
   } finally {
@@ -87,29 +99,4 @@ async function connectionsTo(ip: string, port: number): Promise<number> {
   const remote = `${host.join("")}:${port.toString(16).padStart(4, "0")}`.toUpperCase();
   const rows = new TextDecoder().decode(stdout).split("\n").slice(1);
   return rows.filter((row) => row.trim().split(/\s+/)[2] === remote).length;
-}
-
-/** A port whose queue of connections is full: the kernel drops what else knocks. */
-async function neverAccepts(
-  hostname: string,
-  port: number,
-): Promise<Disposable & { port: number }> {
-  const listener = Deno.listen({ hostname, port, tcpBacklog: 1 });
-  const sockets: Socket[] = [];
-  // Two fit; the third waits, which shows that the queue is full.
-  for (let count = 0; count < 3; count++) {
-    const socket = connect(port, hostname);
-    socket.on("error", () => socket.destroy());
-    sockets.push(socket);
-  }
-  await Promise.all(
-    sockets.slice(0, 2).map((socket) => new Promise((resolve) => socket.once("connect", resolve))),
-  );
-  return {
-    port,
-    [Symbol.dispose](): void {
-      listener.close();
-      for (const socket of sockets) socket.destroy();
-    },
-  };
 }
