@@ -1,4 +1,4 @@
--- The schema after 0007_monitor, generated: don't edit (tests/support/schema_dump.ts).
+-- The schema after 0009_marks, generated: don't edit (tests/support/schema_dump.ts).
 
 create table candidate (
   url text not null,
@@ -66,6 +66,19 @@ create table event (
   constraint event_pkey PRIMARY KEY (seq)
 );
 
+create table event_deletion (
+  event_seq bigint not null,
+  until bigint not null,
+  target uuid not null,
+  constraint event_deletion_pkey PRIMARY KEY (target, event_seq)
+);
+
+create table event_expiry (
+  event_seq bigint not null,
+  expires_at bigint not null,
+  constraint event_expiry_pkey PRIMARY KEY (event_seq)
+);
+
 create table event_relay (
   event_seq bigint not null,
   seq bigint not null generated always as identity,
@@ -74,6 +87,14 @@ create table event_relay (
   constraint event_relay_pkey PRIMARY KEY (event_seq, relay_id)
 );
 
+create table event_version (
+  event_seq bigint not null,
+  created_at bigint not null,
+  address uuid not null,
+  latest boolean not null,
+  constraint event_version_pkey PRIMARY KEY (event_seq)
+) with (fillfactor=90);
+
 create table filter (
   id integer not null generated always as identity,
   hash bytea not null,
@@ -81,6 +102,13 @@ create table filter (
   constraint filter_hash_key UNIQUE (hash),
   constraint filter_pkey PRIMARY KEY (id)
 );
+
+create table mark_checkpoint (
+  one boolean not null default true,
+  event_seq bigint not null,
+  constraint mark_checkpoint_one_check CHECK (one),
+  constraint mark_checkpoint_pkey PRIMARY KEY (one)
+) with (fillfactor=20);
 
 create table metadata (
   id integer not null generated always as identity,
@@ -253,6 +281,8 @@ CREATE INDEX dvm_job_waiting ON public.dvm_job USING btree (received_at) WHERE (
 
 CREATE INDEX event_created ON public.event USING btree (created_at);
 
+CREATE INDEX event_deletion_event ON public.event_deletion USING btree (event_seq);
+
 CREATE INDEX event_kind ON public.event USING btree (kind, created_at);
 
 CREATE INDEX event_pubkey ON public.event USING btree ("substring"(pubkey, 1, 8), created_at, kind);
@@ -261,11 +291,26 @@ CREATE INDEX event_relay_seq ON public.event_relay USING brin (seq) WITH (pages_
 
 CREATE INDEX event_tag ON public.event USING gin (tag_keys);
 
+CREATE INDEX event_version_address ON public.event_version USING btree (address, created_at);
+
 CREATE INDEX relay_metadata_changed ON public.relay_metadata USING btree (generated_at);
 
 CREATE INDEX relay_metadata_document ON public.relay_metadata USING btree (metadata_id);
 
 CREATE INDEX relay_transition_at ON public.relay_transition USING btree (at);
+
+CREATE OR REPLACE FUNCTION public.all_event_marks_refresh(event_horizon bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  perform pg_advisory_xact_lock(mark_lock());
+  delete from event_version;
+  delete from event_expiry;
+  delete from event_deletion;
+  delete from mark_checkpoint;
+  perform event_marks_refresh(event_horizon, event_horizon);
+end $function$;
 
 CREATE OR REPLACE FUNCTION public.all_statistics_refresh(event_horizon bigint, sighting_horizon bigint)
  RETURNS void
@@ -482,6 +527,16 @@ begin
   return found;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.event_address(pubkey bytea, kind integer, d text)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select encode(substring(sha256('\x02'::bytea || pubkey || int4send(kind)
+    || case when kind between 30000 and 39999 then convert_to(d, 'UTF8') else '\x2222'::bytea end),
+    1, 16), 'hex')::uuid
+$function$;
+
 CREATE OR REPLACE FUNCTION public.event_class(kind integer)
  RETURNS text
  LANGUAGE sql
@@ -605,6 +660,143 @@ begin
   );
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.event_marks_add(seq_from bigint, seq_to bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare made bigint;
+begin
+  -- A quote within a JSON string is escaped, so the text below is found nowhere but in a tag. Items
+  -- are taken as JSON text (json_array_elements): what unescapes them stumbles over NULs.
+  with fresh as materialized (
+    select e.seq, e.created_at, e.kind, e.pubkey, e.id,
+      case when (e.kind = 5 or e.kind between 30000 and 39999
+        or strpos(e.tags, '["expiration",') > 0) and left(e.tags, 1) = '[' then e.tags
+        else '[]' end as tags
+    from event e
+    where e.seq > seq_from and e.seq <= seq_to
+      and (e.kind in (0, 3, 5) or e.kind between 10000 and 19999
+        or e.kind between 30000 and 39999 or strpos(e.tags, '["expiration",') > 0)
+  ), tag as materialized (
+    select f.seq, f.kind, f.pubkey, f.created_at, g.n,
+      substring(g.tag::text from '^\["([a-z]+)"') as name,
+      (select v.item::text from json_array_elements(g.tag) with ordinality as v(item, n)
+       where v.n = 2) as value
+    from fresh f cross join lateral json_array_elements(f.tags::json) with ordinality as g(tag, n)
+    where g.tag::text ~ '^\["(d|expiration)"[],]'
+      or f.kind = 5 and g.tag::text ~ '^\["[ae]"[],]'
+  ), expiries as (
+    insert into event_expiry (event_seq, expires_at)
+    select x.seq, trim('"' from x.value)::bigint
+    from (select distinct on (seq) seq, value from tag where name = 'expiration' order by seq, n) x
+    where x.value ~ '^"[0-9]{1,15}"$'
+    on conflict do nothing
+    returning 1
+  ), deletions as (
+    insert into event_deletion (event_seq, until, target)
+    select distinct on (1, 3) t.seq, g.until, g.target
+    from tag t cross join lateral (
+      select 9223372036854775807 as until,
+        event_target(t.pubkey, decode(substr(t.value, 2, 64), 'hex')) as target
+      where t.name = 'e' and t.value ~ '^"[0-9a-f]{64}"$'
+      union all
+      select t.created_at, event_address(t.pubkey, a.kind, '"' || substr(a.rest, 66))
+      from (
+        select substring(t.value from '^"([0-9]{1,5}):')::int as kind,
+          substr(t.value, strpos(t.value, ':') + 1) as rest
+      ) a
+      where t.name = 'a' and left(a.rest, 64) = encode(t.pubkey, 'hex')
+        and event_class(a.kind) in ('replaceable', 'addressable')
+        and substr(a.rest, 65, 1) in (':', '"')
+    ) g
+    where t.kind = 5
+    order by 1, 3
+    on conflict do nothing
+    returning 1
+  ), version as materialized (
+    select f.seq, f.created_at, f.id,
+      event_address(f.pubkey, f.kind, coalesce(d.value, '""')) as address
+    from fresh f left join (
+      select distinct on (seq) seq, value from tag where name = 'd' order by seq, n
+    ) d on d.seq = f.seq
+    where event_class(f.kind) in ('replaceable', 'addressable')
+  ), held as materialized (
+    -- The one that was the latest; it is compared with the new ones alone.
+    select l.event_seq as seq, l.created_at, (select e.id from event e where e.seq = l.event_seq)
+      as id, l.address
+    from (select distinct address from version) a cross join lateral (
+      select v.event_seq, v.created_at, v.address from event_version v
+      where v.address = a.address and v.latest order by v.created_at desc limit 1
+    ) l
+  ), best as materialized (
+    select distinct on (address) address, seq from (
+      select seq, created_at, id, address from version
+      union all select seq, created_at, id, address from held
+    ) both_of_them
+    order by address, created_at desc, id
+  ), demoted as (
+    update event_version v set latest = false
+    from held h join best b on b.address = h.address
+    where v.event_seq = h.seq and b.seq <> h.seq
+  ), versions as (
+    insert into event_version (event_seq, created_at, address, latest)
+    select n.seq, n.created_at, n.address, n.seq = b.seq
+    from version n join best b on b.address = n.address
+    on conflict do nothing
+    returning 1
+  )
+  select (select count(*) from expiries) + (select count(*) from deletions)
+    + (select count(*) from versions) into made;
+  return made;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_marks_forget()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare addresses uuid[];
+begin
+  perform pg_advisory_xact_lock(mark_lock());
+  delete from event_expiry x using gone g where x.event_seq = g.seq;
+  delete from event_deletion d using gone g where d.event_seq = g.seq;
+  with lost as (
+    delete from event_version v using gone g where v.event_seq = g.seq
+    returning v.address, v.latest
+  )
+  select array_agg(l.address) into addresses from lost l where l.latest;
+  if addresses is not null then
+    update event_version v set latest = true
+    from unnest(addresses) as a(address) cross join lateral (
+      select n.event_seq from event_version n join event e on e.seq = n.event_seq
+      where n.address = a.address and n.created_at = (
+        select max(m.created_at) from event_version m where m.address = a.address)
+      order by e.id limit 1
+    ) n
+    where v.event_seq = n.event_seq;
+  end if;
+  return null;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_marks_refresh(event_horizon bigint, max_rows bigint, OUT made bigint, OUT behind bigint)
+ RETURNS record
+ LANGUAGE plpgsql
+AS $function$
+declare seq_from bigint; seq_to bigint;
+begin
+  perform pg_advisory_xact_lock(mark_lock());
+  seq_from := coalesce((select c.event_seq from mark_checkpoint c), 0);
+  seq_to := greatest(seq_from, least(event_horizon, seq_from + max_rows));
+  made := 0;
+  if seq_to > seq_from then
+    made := event_marks_add(seq_from, seq_to);
+    insert into mark_checkpoint as c (event_seq) values (seq_to)
+    on conflict (one) do update set event_seq = excluded.event_seq;
+  end if;
+  behind := greatest(event_horizon - seq_to, 0);
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.event_relay_insert(event_seqs bigint[], relay_ids integer[], seen_ats bigint[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -637,11 +829,25 @@ begin
     seen_ats);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.event_target(pubkey bytea, id bytea)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select encode(substring(sha256('\x01'::bytea || pubkey || id), 1, 16), 'hex')::uuid
+$function$;
+
 CREATE OR REPLACE FUNCTION public.ingest_lock()
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE
 AS $function$ select 7166253194461::bigint $function$;
+
+CREATE OR REPLACE FUNCTION public.mark_lock()
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select 7166253194462::bigint $function$;
 
 CREATE OR REPLACE FUNCTION public.metadata_insert(rows jsonb)
  RETURNS integer[]
@@ -1199,6 +1405,8 @@ AS $function$
   end)::bigint # (ascii(letter)::bigint << 56)
 $function$;
 
+CREATE TRIGGER event_marks_forget AFTER DELETE ON public.event REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION event_marks_forget();
+
 create view coverage_view as
  SELECT r.url AS relay_url,
     f.filter,
@@ -1212,6 +1420,44 @@ create view coverage_view as
    FROM ((coverage c
      JOIN relay r ON ((r.id = c.relay_id)))
      JOIN filter f ON ((f.id = c.filter_id)));
+
+create view event_mark_view as
+ SELECT encode(id, 'hex'::text) AS id,
+    deleted,
+    expired,
+    replaced,
+    ( SELECT x.expires_at
+           FROM event_expiry x
+          WHERE (x.event_seq = e.seq)) AS expires_at
+   FROM event_marked e
+  WHERE (deleted OR expired OR replaced);
+
+create view event_marked as
+ SELECT seq,
+    created_at,
+    kind,
+    id,
+    pubkey,
+    sig,
+    tags,
+    content,
+    content_raw,
+    tag_keys,
+    ((kind <> 5) AND ((( SELECT true
+           FROM event_deletion d
+          WHERE (d.target = event_target(e.pubkey, e.id))
+         LIMIT 1) IS TRUE) OR (( SELECT true
+           FROM (event_version v
+             JOIN event_deletion d ON ((d.target = v.address)))
+          WHERE ((v.event_seq = e.seq) AND (d.until >= e.created_at))
+         LIMIT 1) IS TRUE))) AS deleted,
+    (( SELECT (x.expires_at <= (EXTRACT(epoch FROM now()))::bigint)
+           FROM event_expiry x
+          WHERE (x.event_seq = e.seq)) IS TRUE) AS expired,
+    (( SELECT (NOT v.latest)
+           FROM event_version v
+          WHERE (v.event_seq = e.seq)) IS TRUE) AS replaced
+   FROM event e;
 
 create view event_relay_view as
  SELECT encode(e.id, 'hex'::text) AS event_id,
@@ -1262,6 +1508,36 @@ create view kind_counts_by_relay as
     k.sightings AS events
    FROM (stat_kind_relay k
      JOIN relay r ON ((r.id = k.relay_id)));
+
+create view latest_addressable_events as
+ SELECT encode(e.id, 'hex'::text) AS id,
+    encode(e.pubkey, 'hex'::text) AS pubkey,
+    e.created_at,
+    e.kind,
+    (e.tags)::json AS tags,
+    e.content,
+    (NULLIF(e.content_raw, ''::text))::json AS content_json,
+    encode(e.sig, 'hex'::text) AS sig,
+    e.deleted,
+    e.expired
+   FROM (event_version v
+     JOIN event_marked e ON ((e.seq = v.event_seq)))
+  WHERE (v.latest AND (event_class(e.kind) = 'addressable'::text));
+
+create view latest_replaceable_events as
+ SELECT encode(e.id, 'hex'::text) AS id,
+    encode(e.pubkey, 'hex'::text) AS pubkey,
+    e.created_at,
+    e.kind,
+    (e.tags)::json AS tags,
+    e.content,
+    (NULLIF(e.content_raw, ''::text))::json AS content_json,
+    encode(e.sig, 'hex'::text) AS sig,
+    e.deleted,
+    e.expired
+   FROM (event_version v
+     JOIN event_marked e ON ((e.seq = v.event_seq)))
+  WHERE (v.latest AND (event_class(e.kind) = 'replaceable'::text));
 
 create view pubkey_counts as
  SELECT encode(pubkey, 'hex'::text) AS pubkey,

@@ -1,14 +1,15 @@
 /**
- * The refresher: keeps the statistics in step with the archive, and now and then does the upkeep
- * that the embedded database does not do by itself. In: new events and sightings. Out: statistics
- * that are behind by one interval at most. Never recounts what it has counted: a refresh costs what
- * is new.
+ * The refresher: keeps the statistics and the marks of events in step with the archive, and now and
+ * then does the upkeep that the embedded database does not do by itself. In: new events and
+ * sightings. Out: statistics and marks that are behind by one interval at most. Never reads again
+ * what it has read: a refresh costs what is new.
  */
 import type { RefresherConfig } from "../config/refresher.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import type { CycleContext, CycleTask } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
 import type { Store } from "../store/connect.ts";
+import { refreshEventMarks } from "../store/event_marks.ts";
 import { maintain } from "../store/maintain.ts";
 import { refreshStatistics } from "../store/statistics.ts";
 
@@ -27,7 +28,7 @@ export interface RefresherDeps {
 /**
  * A cycle counts all that is new, in transactions of at most `batchSize` rows each, so that the
  * writers' lock and the embedded database's one connection are free in between. Counts: `events`,
- * `sightings`, `maintenances`.
+ * `sightings`, `marks`, `maintenances`.
  */
 export function createRefresher(deps: RefresherDeps): CycleTask {
   const { store, config, clock = systemClock } = deps;
@@ -46,22 +47,39 @@ export function createRefresher(deps: RefresherDeps): CycleTask {
     log.debug("upkeep of the database took {elapsedMs} ms", { elapsedMs: Math.round(elapsedMs) });
   }
 
+  async function refreshMarks({ signal, count }: CycleContext): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const { made, behind } = await refreshEventMarks(store, {
+        maxRows: config.batchSize,
+        signal,
+      });
+      if (made > 0) count("marks", made);
+      if (behind <= 0) return;
+    }
+  }
+
+  async function refreshCounts(context: CycleContext): Promise<void> {
+    const { signal, count } = context;
+    for (;;) {
+      signal.throwIfAborted();
+      const { events, sightings, behind } = await refreshStatistics(store, {
+        maxRows: config.batchSize,
+        signal,
+      });
+      if (events > 0) count("events", events);
+      if (sightings > 0) count("sightings", sightings);
+      newRows += events + sightings;
+      await maintainWhenDue(context);
+      if (behind <= 0) return;
+    }
+  }
+
   return {
     name: "refresher",
     async cycle(context): Promise<void> {
-      const { signal, count } = context;
-      for (;;) {
-        signal.throwIfAborted();
-        const { events, sightings, behind } = await refreshStatistics(store, {
-          maxRows: config.batchSize,
-          signal,
-        });
-        if (events > 0) count("events", events);
-        if (sightings > 0) count("sightings", sightings);
-        newRows += events + sightings;
-        await maintainWhenDue(context);
-        if (behind <= 0) return;
-      }
+      await refreshMarks(context);
+      await refreshCounts(context);
     },
   };
 }

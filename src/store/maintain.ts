@@ -20,8 +20,18 @@ const VACUUMED = [
   "stat_kind",
   "stat_relay",
   "stat_kind_relay",
+  "mark_checkpoint",
 ];
-const ANALYZED = ["event", "event_relay", "relay", "relay_metadata", "metadata"];
+const ANALYZED = [
+  "event",
+  "event_relay",
+  "event_version",
+  "event_expiry",
+  "event_deletion",
+  "relay",
+  "relay_metadata",
+  "metadata",
+];
 
 /**
  * Summarizes the sightings' index; on the embedded store also analyzes what has grown, vacuums the

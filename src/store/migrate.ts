@@ -12,6 +12,7 @@ import documentsAndServices from "../../sql/migrations/0004_documents_and_servic
 import statistics from "../../sql/migrations/0005_statistics.sql" with { type: "text" };
 import views from "../../sql/migrations/0006_views.sql" with { type: "text" };
 import monitor from "../../sql/migrations/0007_monitor.sql" with { type: "text" };
+import marks from "../../sql/migrations/0009_marks.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
 
 /** One step; its version is its place in the list, counted from 1. */
@@ -29,6 +30,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0005_statistics", sql: statistics },
   { name: "0006_views", sql: views },
   { name: "0007_monitor", sql: monitor },
+  { name: "0009_marks", sql: marks },
 ];
 
 /** The database was migrated by a newer program. */

@@ -35,6 +35,14 @@ export function dumpSchema(store: Store): Promise<string> {
       ),
       ...await list(
         sql`
+        select pg_get_triggerdef(t.oid) || ';' as text
+        from pg_trigger t join pg_class c on c.oid = t.tgrelid
+        where not t.tgisinternal and t.tgparentid = 0
+          and c.relnamespace = 'public'::regnamespace
+        order by t.tgname`,
+      ),
+      ...await list(
+        sql`
         select format(E'create view %I as\n%s', c.relname, pg_get_viewdef(c.oid)) as text
         from pg_class c where c.relkind = 'v' and c.relnamespace = 'public'::regnamespace
         order by c.relname`,
