@@ -1,9 +1,14 @@
 /** The section `dvm`. */
-import { bytes, duration, flag, integer, relayUrls } from "./builders.ts";
+import { z } from "zod";
+import { bytes, custom, duration, flag, integer, relayUrls } from "./builders.ts";
+import type { ConfigProblem } from "./problem.ts";
+import type { Secrets } from "./secrets.ts";
 import { group, type Values } from "./setting.ts";
 
 /** Kinds of job requests (NIP-90). */
 const REQUEST_KINDS = { min: 5000, max: 5999 };
+/** Millisatoshi: up to a thousandth of a bitcoin. */
+const PRICES = { min: 0, max: 100_000_000 };
 
 export const dvmSection = group(
   "The data vending machine (NIP-90): answers jobs that Nostr clients send.",
@@ -41,6 +46,51 @@ export const dvmSection = group(
         limit: true,
       }),
     }),
+    prices: group(
+      "What answers cost, in millisatoshi, 0 being free; a price needs a wallet (NWC_URI). The most " +
+        "special one counts: of the question, else of the job's kind, else the default.",
+      {
+        default: integer(0, "An answer that no price below is for.", PRICES),
+        kinds: group("By kind of job.", {
+          event_count: integer(undefined, "A job of kinds.event_count.", PRICES),
+          statistics: integer(undefined, "A job of kinds.statistics.", PRICES),
+          relay_search: integer(undefined, "A job of kinds.relay_search.", PRICES),
+        }),
+        questions: custom(
+          {},
+          "By question, such as {events: 1000}; `bigbrotr query --list` names them.",
+          z.record(z.string().regex(/^[a-z][a-z0-9_]{0,40}$/), z.int().min(0).max(PRICES.max)),
+          { allowed: `names of questions, each with a whole number from 0 to ${PRICES.max}` },
+        ),
+      },
+    ),
+    payment: group("How invoices are waited for.", {
+      timeout: duration("10m", "How long an invoice can be paid; then the job is over.", {
+        min: "30s",
+        max: "1d",
+        limit: true,
+      }),
+      wallet_timeout: duration("10s", "How long one question to the wallet may take.", {
+        min: "100ms",
+        max: "1m",
+        limit: true,
+      }),
+      first_look: duration(
+        "2s",
+        "When the wallet is first asked whether an invoice is paid; later looks come ever less often.",
+        { min: "100ms", max: "5m" },
+      ),
+      max_unpaid: integer(200, "Jobs that wait for payment; more are refused.", {
+        min: 1,
+        max: 100_000,
+        limit: true,
+      }),
+      max_unpaid_per_pubkey: integer(5, "Of these, jobs of one customer.", {
+        min: 1,
+        max: 10_000,
+        limit: true,
+      }),
+    }),
     max_result_size: bytes("64KiB", "The largest result event; longer answers are paged.", {
       min: "4KiB",
       max: "1MiB",
@@ -56,5 +106,25 @@ export const dvmSection = group(
     }),
   },
 );
+
+/** Reports a price that nobody could pay, because there is no wallet. */
+export function checkPrices(
+  { prices }: Pick<DvmConfig, "prices">,
+  secrets: Secrets,
+  problems: ConfigProblem[],
+): void {
+  if (secrets.walletUri !== undefined || !hasPrices(prices)) return;
+  problems.push({
+    path: "dvm.prices",
+    message: "asks for money, and there is no wallet to receive it",
+    allowed: "only zeros, or a wallet in NWC_URI or NWC_URI_FILE",
+  });
+}
+
+/** True when anything costs something. */
+export function hasPrices({ default: general, kinds, questions }: DvmConfig["prices"]): boolean {
+  const all = [general, ...Object.values(kinds), ...Object.values(questions)];
+  return all.some((msats) => msats !== undefined && msats > 0);
+}
 
 export type DvmConfig = Values<typeof dvmSection.shape>;

@@ -6,6 +6,7 @@
 import { fail, ok, type Result } from "../lib/result.ts";
 import { checkBlockFile } from "./block.ts";
 import { type Config, SECTIONS, type SectionValues } from "./config.ts";
+import { checkPrices } from "./dvm.ts";
 import { checkGeoUrls } from "./geo.ts";
 import { finishNetworks } from "./networks.ts";
 import { checkNotices } from "./notices.ts";
@@ -48,6 +49,7 @@ export async function loadConfig(
   const secrets = await readSecrets(env, problems);
   if (networks !== undefined) {
     checkGeoUrls(values.geo, secrets, located);
+    checkPrices(values.dvm, secrets, located);
     checkNotices(values.monitor.notices, located);
     await checkBlockFile(values.monitor.block, located);
   }

@@ -48,13 +48,14 @@ export function effectiveConfig(config: Config): Record<string, unknown> {
     name,
     yamlValues(section.shape, Reflect.get(config, name)),
   ]);
-  const { databaseUrl, privateKey, maxmindLicenseKey } = config.secrets;
+  const { databaseUrl, privateKey, maxmindLicenseKey, walletUri } = config.secrets;
   return {
     data: config.dataDir,
     secrets: {
       DATABASE_URL: databaseUrl === undefined ? null : maskText(databaseUrl.reveal(), 500),
       PRIVATE_KEY: privateKey === undefined ? null : "***",
       MAXMIND_LICENSE_KEY: maxmindLicenseKey === undefined ? null : "***",
+      NWC_URI: walletUri === undefined ? null : "***",
     },
     ...Object.fromEntries(sections),
   };

@@ -1,12 +1,13 @@
 /**
- * Secrets from the environment, the only place they come from: DATABASE_URL, DB_PASSWORD, PRIVATE_KEY
- * and MAXMIND_LICENSE_KEY, each also by the name of a file in the variable with `_FILE` behind it.
+ * Secrets from the environment, the only place they come from: DATABASE_URL, DB_PASSWORD, PRIVATE_KEY,
+ * MAXMIND_LICENSE_KEY and NWC_URI, each also by the name of a file in the variable with `_FILE` behind it.
  * In: a function that reads the environment. Out: secrets and problems. Never: a secret's text in
  * either.
  */
 import { getPublicKey, nip19 } from "nostr-tools";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { Secret } from "../lib/secret.ts";
+import { parseWalletUri, WALLET_URI_ALLOWED } from "../model/wallet_uri.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { readBounded } from "./yaml_file.ts";
 
@@ -16,6 +17,7 @@ export const SECRET_VARIABLES = [
   "DB_PASSWORD",
   "PRIVATE_KEY",
   "MAXMIND_LICENSE_KEY",
+  "NWC_URI",
 ] as const;
 
 /** What the environment gave. */
@@ -26,6 +28,8 @@ export interface Secrets {
   readonly privateKey?: Secret;
   /** What `{license_key}` stands for in the URLs of the section `geo`. */
   readonly maxmindLicenseKey?: Secret;
+  /** The wallet that invoices for jobs come from (NIP-47); nothing can cost anything without. */
+  readonly walletUri?: Secret;
 }
 
 const MAX_SECRET_BYTES = 64 * 1024;
@@ -41,7 +45,7 @@ export async function readSecrets(
   env: (name: string) => string | undefined,
   problems: ConfigProblem[],
 ): Promise<Secrets> {
-  const [url, password, key, licence] = await Promise.all(
+  const [url, password, key, licence, wallet] = await Promise.all(
     SECRET_VARIABLES.map((name) => readSecret(name, env, problems)),
   );
   const databaseUrl = withPassword(url, password, problems);
@@ -55,10 +59,23 @@ export async function readSecrets(
       source: "the environment",
     });
   }
+  const walletUri = wallet === undefined ? undefined : parseWalletUri(wallet);
+  if (walletUri?.ok === false) {
+    problems.push({
+      path: "NWC_URI",
+      message: walletUri.failure,
+      value: "***",
+      allowed: WALLET_URI_ALLOWED,
+      source: "the environment",
+    });
+  }
   return {
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
     ...(privateKey?.ok === true ? { privateKey: privateKey.value } : {}),
     ...(licence === undefined ? {} : { maxmindLicenseKey: new Secret(licence.trim()) }),
+    ...(wallet !== undefined && walletUri?.ok === true
+      ? { walletUri: new Secret(wallet.trim()) }
+      : {}),
   };
 }
 

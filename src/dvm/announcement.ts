@@ -14,6 +14,8 @@ export interface DvmProfile {
   picture?: string | undefined;
   /** The stable `d`; another one is another machine. */
   identifier: string;
+  /** What answers cost, in a word. */
+  amount: string;
 }
 
 /** The announcement as of `createdAt` (Unix seconds). */
@@ -23,7 +25,7 @@ export function announcement(
   catalogue: readonly Query[],
   createdAt: number,
 ): EventTemplate {
-  const { identifier, name, about, picture } = profile;
+  const { identifier, name, about, picture, amount } = profile;
   const handler: HandlerAnnouncement = {
     identifier,
     kinds: [kinds.eventCount, kinds.statistics, kinds.relaySearch],
@@ -32,6 +34,7 @@ export function announcement(
     ...(picture === undefined ? {} : { picture }),
     nip90Params: nip90Params(catalogue),
     encryptionSupported: true,
+    amount,
     topics: ["statistics", "relays"],
   };
   return buildHandler(handler, createdAt);

@@ -3,6 +3,7 @@ import type { DvmConfig } from "../config/dvm.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { Publisher } from "../nostr/publisher.ts";
 import type { Signer } from "../nostr/signer.ts";
+import type { Wallet } from "../nostr/wallet.ts";
 import type { Query } from "../queries/query.ts";
 import type { Store } from "../store/connect.ts";
 import type { Verifier } from "../verify/verifier.ts";
@@ -27,8 +28,12 @@ export interface DvmBase {
   publisher: EventPublisher;
   /** To relays that customers name: apart, so that no stranger's choice is in anybody's way. */
   guests: EventPublisher;
+  /** Where invoices come from; absent while everything is free. */
+  wallet: Wallet | undefined;
   config: DvmConfig;
   catalogue: readonly Query[];
   metrics: DvmMetrics | undefined;
   clock: Clock;
+  /** For jitter; Math.random unless given. */
+  random?: (() => number) | undefined;
 }

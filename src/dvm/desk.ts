@@ -3,20 +3,23 @@
 // Two desks (or a restart) may work on one job; the database keeps the first answer, and only what
 // it kept is sent.
 import type { DvmBase } from "./deps.ts";
+import { Cashier } from "./cashier.ts";
 import type { Outbox } from "./outbox.ts";
+import { priceOf } from "./prices.ts";
 import { questionOf } from "./question.ts";
-import { answer, feedback, type Job, type Reply } from "./reply.ts";
+import { answer, type AnswerFailure, feedback, type Job, readJob, type Reply } from "./reply.ts";
 import { type Clock, unixSeconds } from "../lib/clock.ts";
 import type { Count } from "../lib/cycle.ts";
 import { deadline } from "../lib/deadline.ts";
 import { logger } from "../lib/log.ts";
-import { fail, type Result } from "../lib/result.ts";
+import { fail, ok, type Result } from "../lib/result.ts";
+import { backoffMs } from "../lib/retry.ts";
 import { Semaphore } from "../lib/semaphore.ts";
 import { isAbort, type TaskGroup } from "../lib/task_group.ts";
 import { errorText } from "../lib/text.ts";
-import { type NostrEvent, parseEvent } from "../model/event.ts";
+import type { NostrEvent } from "../model/event.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
-import { type JobRequest, openJobRequest } from "../nostr/nip90.ts";
+import type { JobRequest } from "../nostr/nip90.ts";
 import type { EventTemplate } from "../nostr/signer.ts";
 import { problemsText } from "../queries/query.ts";
 import {
@@ -24,6 +27,7 @@ import {
   deleteOldJobs,
   insertJob,
   type JobRow,
+  postponeJob,
   storeAnswer,
 } from "../store/dvm_jobs.ts";
 import { jobOf } from "./intake.ts";
@@ -32,6 +36,9 @@ import { jobOf } from "./intake.ts";
 const POLL_INTERVAL_MS = 15_000;
 /** A job that failed so often takes something down each time; its customer is told. */
 const MAX_ATTEMPTS = 3;
+/** Of a job that was paid for: over about an hour. */
+const MAX_PAID_ATTEMPTS = 10;
+const PAID_BACKOFF = { baseMs: 15_000, maxMs: 600_000 };
 /** Finished jobs are forgotten after this: long enough that no relay sends their requests again. */
 const KEEP_SECONDS = 30 * 86_400;
 const FORGET_INTERVAL_MS = 3_600_000;
@@ -42,6 +49,7 @@ export class Desk {
   readonly #outbox: Outbox;
   readonly #count: Count;
   readonly #slots: Semaphore;
+  readonly #cashier: Cashier;
   readonly #running = new Map<string, AbortController>();
   // Jobs that wait or are worked on in this process.
   readonly #open = new Set<string>();
@@ -53,6 +61,7 @@ export class Desk {
     this.#outbox = outbox;
     this.#count = count;
     this.#slots = new Semaphore(base.config.maxJobs);
+    this.#cashier = new Cashier(base, outbox, count, (requestId) => this.expect(requestId));
   }
 
   /** Jobs that wait or are worked on here. */
@@ -91,6 +100,7 @@ export class Desk {
   /** Starts the work; it ends with the group. */
   start(group: TaskGroup): void {
     group.spawn("dvm desk", (signal) => this.#serve(group, signal));
+    this.#cashier.start(group);
     group.spawn("dvm forget", (signal) => this.#forget(signal));
   }
 
@@ -132,32 +142,38 @@ export class Desk {
       this.#running.delete(row.requestId);
       this.#open.delete(row.requestId);
     }
+    // Not at its end yet: the cashier, or a later try, has the last word.
+    if (result === "unpaid" || result === "postponed") return;
     const waitedMs = Math.max(0, unixSeconds(this.#base.clock) - row.receivedAt) * 1000;
     const elapsedMs = Math.max(waitedMs, this.#base.clock.monotonicMs() - startedMs);
     this.#base.metrics?.job(row.kind, result, elapsedMs);
-    if (result !== "cancelled") this.#count(result === "success" ? "jobs_answered" : "jobs_failed");
+    if (result === "success") this.#count("jobs_answered");
+    if (result === "failed" || result === "error") this.#count("jobs_failed");
   }
 
-  /** One job to its terminal answer; gives how it ended. */
+  /** One job as far as it gets now; gives how that ended. */
   async #do(row: JobRow, signal: AbortSignal): Promise<string> {
-    const event = parseEvent(JSON.parse(row.request));
-    if (!event.ok) throw new Error(`Cannot read the job ${row.requestId}: ${event.failure}`);
-    const opened = await openJobRequest(event.value, { signer: this.#base.signer, signal });
-    const job: Job = {
-      event: event.value,
-      request: opened.ok ? opened.value : undefined,
-      relayHint: row.relayUrl,
-    };
-    const reply = row.attempts > MAX_ATTEMPTS
-      ? fail("The work failed; try again later")
-      : opened.ok
-      ? await this.#reply(job, opened.value, signal)
-      : fail(problemsText([opened.failure]));
+    const { problem, ...job } = await readJob(this.#base, row, signal);
+    const isPaid = row.paidAt !== undefined;
+    const reply = row.attempts > (isPaid ? MAX_PAID_ATTEMPTS : MAX_ATTEMPTS)
+      ? final("The work failed; try again later")
+      : job.request === undefined
+      ? final(problemsText(problem === undefined ? [] : [problem]))
+      : await this.#reply(row, job, job.request, signal);
     if (!reply.ok) {
-      const error = await feedback(this.#base, job, "error", reply.failure);
+      const { text, mayPass } = reply.failure;
+      if (mayPass && isPaid && row.attempts < MAX_PAID_ATTEMPTS) {
+        // Somebody's money is in it: the work is tried again, ever later.
+        const waitMs = backoffMs(row.attempts, PAID_BACKOFF);
+        const until = unixSeconds(this.#base.clock) + Math.ceil(waitMs / 1000);
+        await postponeJob(this.#base.store, row.requestId, { until, signal });
+        return "postponed";
+      }
+      const error = await feedback(this.#base, job, "error", text);
       await this.#finish(job, "failed", error, { signal });
       return "failed";
     }
+    if (reply.value === "waits") return "unpaid";
     const { result, partial } = reply.value;
     if (partial !== undefined) await this.#tell(job, partial, signal);
     await this.#finish(job, "answered", result, { signal });
@@ -165,14 +181,24 @@ export class Desk {
   }
 
   async #reply(
+    row: JobRow,
     job: Job,
     request: JobRequest,
     signal: AbortSignal,
-  ): Promise<Result<Reply, string>> {
+  ): Promise<Result<Reply | "waits", AnswerFailure>> {
     const { config, catalogue } = this.#base;
     const question = questionOf(request, job.event, { kinds: config.kinds, catalogue });
     // Who asked wrongly hears just that: "processing" would be a promise.
-    if (!question.ok) return fail(problemsText(question.failure));
+    if (!question.ok) return final(problemsText(question.failure));
+    const { query, given } = question.value;
+    const msats = priceOf(config.prices, config.kinds, { kind: row.kind, question: query.name });
+    if (msats > 0 && row.paidAt === undefined) {
+      // What can't be answered is not charged for.
+      const problems = query.check(given);
+      if (problems.length > 0) return final(problemsText(problems));
+      const billed = await this.#cashier.bill(row, job, msats, { signal });
+      return billed.ok ? ok("waits") : final(billed.failure);
+    }
     await this.#tell(job, await feedback(this.#base, job, "processing", "Working on it"), signal);
     using limit = deadline(config.jobTimeoutMs, { signal });
     try {
@@ -182,13 +208,15 @@ export class Desk {
       });
     } catch (error) {
       signal.throwIfAborted();
-      if (limit.expired) return fail("The answer takes too long; ask a narrower question");
+      if (limit.expired) {
+        return fail({ text: "The answer takes too long; ask a narrower question", mayPass: true });
+      }
       // A bug of ours must not end the machine; the customer hears that it is not theirs.
       this.#log.error("the job {requestId} failed: {error}", {
         requestId: job.event.id,
         error: errorText(error, 500),
       });
-      return fail("Something went wrong here; try again later");
+      return fail({ text: "Something went wrong here; try again later", mayPass: true });
     }
   }
 
@@ -225,6 +253,10 @@ export class Desk {
       if (n < 1000) await clock.sleep(FORGET_INTERVAL_MS, { signal });
     }
   }
+}
+
+function final(text: string): Result<never, AnswerFailure> {
+  return fail({ text, mayPass: false });
 }
 
 const CANCELLED = new DOMException("The customer took the job back", "AbortError");

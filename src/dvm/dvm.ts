@@ -9,6 +9,7 @@ import type { DvmBase, DvmMetrics, EventPublisher } from "./deps.ts";
 import { Desk } from "./desk.ts";
 import { Intake } from "./intake.ts";
 import { Outbox } from "./outbox.ts";
+import { priceWord, unknownPrice } from "./prices.ts";
 import { Quota } from "./quota.ts";
 import type { DvmConfig } from "../config/dvm.ts";
 import type { IdentityConfig } from "../config/identity.ts";
@@ -16,14 +17,17 @@ import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { CycleStatus } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
 import { backoffMs } from "../lib/retry.ts";
+import type { Secret } from "../lib/secret.ts";
 import { isAbort, TaskGroup } from "../lib/task_group.ts";
 import { cut, errorText } from "../lib/text.ts";
 import type { Filter } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
+import { parseWalletUri } from "../model/wallet_uri.ts";
 import type { Dialer } from "../net/dialer.ts";
 import { openPublisher, type Publisher } from "../nostr/publisher.ts";
 import type { Signer } from "../nostr/signer.ts";
 import { type StandingState, standingSubscription } from "../nostr/standing_subscription.ts";
+import { openWallet, type Wallet } from "../nostr/wallet.ts";
 import { CATALOGUE } from "../queries/catalogue.ts";
 import type { Query } from "../queries/query.ts";
 import type { Store } from "../store/connect.ts";
@@ -56,6 +60,8 @@ export interface DvmDeps {
   verifier: Verifier;
   /** Sends to our own relays; the process shares it. */
   publisher: EventPublisher;
+  /** Where invoices come from (NIP-47); without one nothing may have a price. */
+  walletUri?: Secret | undefined;
   metrics?: DvmMetrics | undefined;
   catalogue?: readonly Query[] | undefined;
   clock?: Clock | undefined;
@@ -70,8 +76,11 @@ export interface Dvm {
   status(): CycleStatus;
 }
 
-/** A machine that is not running yet. */
+/** A machine that is not running yet. Throws where a price is for no question of the catalogue. */
 export function createDvm(deps: DvmDeps): Dvm {
+  const { config, catalogue = CATALOGUE } = deps;
+  const problem = unknownPrice(config.prices, catalogue.map(({ name }) => name));
+  if (problem !== undefined) throw new Error(problem);
   return new Machine(deps);
 }
 
@@ -122,8 +131,9 @@ class Machine implements Dvm {
       const startedMs = this.#clock.monotonicMs();
       try {
         await using guests = this.#openGuests();
+        await using wallet = this.#openWallet();
         await using group = new TaskGroup({ signal });
-        this.#start(group, guests);
+        this.#start(group, guests, wallet);
         await group.join();
         return;
       } catch (error) {
@@ -165,7 +175,17 @@ class Machine implements Dvm {
     });
   }
 
-  #start(group: TaskGroup, guests: Publisher): void {
+  /** The wallet, where there is one; connects when it is first asked. */
+  #openWallet(): Wallet | undefined {
+    const { walletUri, dialer, config } = this.#deps;
+    if (walletUri === undefined) return undefined;
+    const uri = parseWalletUri(walletUri.reveal());
+    if (!uri.ok) throw new Error(`Cannot use the wallet: its URI ${uri.failure}`);
+    const timeoutMs = config.payment.walletTimeoutMs;
+    return openWallet(uri.value, { dialer, timeoutMs, clock: this.#clock });
+  }
+
+  #start(group: TaskGroup, guests: Publisher, wallet: Wallet | undefined): void {
     const { config, identity, store, signer, verifier, publisher, metrics } = this.#deps;
     const { catalogue = CATALOGUE } = this.#deps;
     const clock = this.#clock;
@@ -175,10 +195,12 @@ class Machine implements Dvm {
       verifier,
       publisher,
       guests,
+      wallet,
       config,
       catalogue,
       metrics,
       clock,
+      random: this.#deps.random,
     };
     const outbox = new Outbox(base, group, this.#count);
     const desk = new Desk(base, outbox, this.#count);
@@ -204,6 +226,7 @@ class Machine implements Dvm {
       name: identity.name,
       about: identity.about,
       picture: identity.picture,
+      amount: priceWord(config.prices),
     };
     group.spawn("dvm announcer", (signal) => keepAnnounced(base, profile, this.#count, signal));
   }

@@ -6,15 +6,29 @@ import type { DvmBase } from "./deps.ts";
 import type { AnswerForm, Question } from "./question.ts";
 import { unixSeconds } from "../lib/clock.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
-import type { NostrEvent } from "../model/event.ts";
+import { type NostrEvent, parseEvent } from "../model/event.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
-import type { JobRequest } from "../nostr/nip90.ts";
-import { buildFeedback, buildResult, encryptReply, type JobStatus } from "../nostr/nip90_reply.ts";
+import { type JobProblem, type JobRequest, openJobRequest } from "../nostr/nip90.ts";
+import {
+  buildFeedback,
+  buildResult,
+  encryptFeedback,
+  encryptReply,
+  type JobAmount,
+  type JobStatus,
+} from "../nostr/nip90_reply.ts";
 import type { EventTemplate } from "../nostr/signer.ts";
 import { type AskFailure, MAX_LIMIT, type Page, problemsText, type Row } from "../queries/query.ts";
+import type { JobRow } from "../store/dvm_jobs.ts";
 
 /** How long relays are asked to keep what we say (NIP-40), in seconds. */
-const TTL_SECONDS = { processing: 3_600, error: 86_400, partial: 7 * 86_400, success: 7 * 86_400 };
+const TTL_SECONDS = {
+  "payment-required": 86_400,
+  processing: 3_600,
+  error: 86_400,
+  partial: 7 * 86_400,
+  success: 7 * 86_400,
+};
 /** The id, the signature and the key beside what a template holds. */
 const SIGNED_BYTES = 400;
 /** NIP-44 takes 65,535 bytes of plaintext at most. */
@@ -37,13 +51,37 @@ export interface Reply {
   partial: EventTemplate | undefined;
 }
 
+/** Why there is no answer, as the customer reads it. */
+export interface AnswerFailure {
+  text: string;
+  /** True where nothing is wrong with the job, and a later try may do. */
+  mayPass: boolean;
+}
+
+/** The job of a row of the database; its request is opened again each time. */
+export async function readJob(
+  base: DvmBase,
+  row: Pick<JobRow, "requestId" | "request" | "relayUrl">,
+  signal: AbortSignal,
+): Promise<Job & { problem?: JobProblem }> {
+  const event = parseEvent(JSON.parse(row.request));
+  if (!event.ok) throw new Error(`Cannot read the job ${row.requestId}: ${event.failure}`);
+  const opened = await openJobRequest(event.value, { signer: base.signer, signal });
+  return {
+    event: event.value,
+    request: opened.ok ? opened.value : undefined,
+    relayHint: row.relayUrl,
+    ...(opened.ok ? {} : { problem: opened.failure }),
+  };
+}
+
 /** One kind 7000 for the job. */
 export async function feedback(
   base: DvmBase,
   job: Job,
-  status: Exclude<JobStatus, "payment-required">,
+  status: JobStatus,
   text: string,
-  extraTags: readonly string[][] = [],
+  more: { tags?: readonly string[][]; amount?: JobAmount; expiresAt?: number } = {},
 ): Promise<EventTemplate> {
   const now = unixSeconds(base.clock);
   const template = buildFeedback({
@@ -52,12 +90,21 @@ export async function feedback(
     ...(job.relayHint === undefined ? {} : { relayHint: job.relayHint }),
     status,
     text,
-    expiresAt: now + TTL_SECONDS[status],
+    ...(more.amount === undefined ? {} : { amount: more.amount }),
+    expiresAt: more.expiresAt ?? now + TTL_SECONDS[status],
   }, now);
-  template.tags.push(["alt", `Status of a job: ${status}`], ...extraTags);
-  // It says the same of every job, and clients that decrypt feedback expect tags, not a text.
-  if (status === "processing") return template;
-  const sealed = await seal(base, job, template);
+  template.tags.push(["alt", `Status of a job: ${status}`]);
+  const hidden = more.tags ?? [];
+  const encryption = job.request?.encryption;
+  if (encryption === undefined) return { ...template, tags: [...template.tags, ...hidden] };
+  // These say the same of every job, so there is nothing to hide, and no client that can't decrypt
+  // waits in the dark.
+  if (status === "processing" || status === "payment-required") return template;
+  const sealed = await encryptFeedback(template, hidden, {
+    signer: base.signer,
+    customer: job.event.pubkey,
+    encryption,
+  });
   // A key that can't be encrypted for can't be told anything in private: the bare status remains.
   return sealed.ok ? sealed.value : { ...template, tags: bareStatus(template.tags), content: "" };
 }
@@ -68,7 +115,7 @@ export async function answer(
   job: Job,
   question: Question,
   options: { timeoutMs: number; signal: AbortSignal },
-): Promise<Result<Reply, string>> {
+): Promise<Result<Reply, AnswerFailure>> {
   const { store, clock, config } = base;
   const isEncrypted = job.request?.encryption !== undefined;
   const given = { ...question.given };
@@ -76,7 +123,7 @@ export async function answer(
   given.limit ??= MAX_LIMIT;
   const empty = resultTemplate(base, job, "", undefined);
   const room = config.maxResultBytes - sizeOf(empty);
-  if (room < 500) return fail("The request is too large to be answered within one event");
+  if (room < 500) return final("The request is too large to be answered within one event");
   // Escaping makes JSON inside JSON longer, and base64 of an encrypted text longer still.
   let maxBytes = isEncrypted ? Math.min(room * 0.5, MAX_ENCRYPTED_BYTES) : room * 0.8;
   const endMs = clock.monotonicMs() + options.timeoutMs;
@@ -87,11 +134,14 @@ export async function answer(
       timeoutMs: Math.max(1, Math.min(options.timeoutMs, endMs - clock.monotonicMs())),
       signal: options.signal,
     });
-    if (!page.ok) return fail(failureText(page.failure));
+    if (!page.ok) {
+      const mayPass = page.failure.reason === "unavailable" || page.failure.reason === "too_slow";
+      return fail({ text: failureText(page.failure), mayPass });
+    }
     const { rows, next } = page.value;
     const content = contentOf(question.form, rows);
     const sealed = await seal(base, job, resultTemplate(base, job, content, next));
-    if (!sealed.ok) return fail("The answer could not be encrypted");
+    if (!sealed.ok) return final("The answer could not be encrypted");
     const size = sizeOf(sealed.value);
     if (size <= config.maxResultBytes) {
       const partial = next === undefined || hasLimit
@@ -102,7 +152,11 @@ export async function answer(
     const used = size - sizeOf(empty);
     maxBytes = Math.min(maxBytes, Buffer.byteLength(content)) * (room / used) * 0.9;
   }
-  return fail("The answer is too large for one event; ask for fewer rows by limit");
+  return final("The answer is too large for one event; ask for fewer rows by limit");
+}
+
+function final(text: string): Result<never, AnswerFailure> {
+  return fail({ text, mayPass: false });
 }
 
 /** What went wrong, as the customer reads it. */
@@ -161,9 +215,7 @@ async function partialFeedback(
   next: string,
 ): Promise<EventTemplate> {
   const text = `The first ${page.rows.length} rows; for more, ask again with param cursor ${next}`;
-  // The cursor tells rows of the answer; where that is private, it stands in the text alone.
-  const tags = job.request?.encryption === undefined ? [cursorTag(next)] : [];
-  return await feedback(base, job, "partial", text, tags);
+  return await feedback(base, job, "partial", text, { tags: [cursorTag(next)] });
 }
 
 /** Encrypted where the request was, else as it is. */

@@ -31,14 +31,17 @@ export interface HandlerAnnouncement {
   nip90Params: Record<string, Nip90Param>;
   /** Whether encrypted requests are answered. */
   encryptionSupported: boolean;
+  /** What answers cost, as clients know it from existing machines: "free", "flexible", a number. */
+  amount?: string;
   /** `t` tags. */
   topics: string[];
 }
 
 /** The announcement as a template, as of `createdAt` (Unix seconds). */
 export function buildHandler(handler: HandlerAnnouncement, createdAt: number): EventTemplate {
-  const { name, about, picture, nip90Params, encryptionSupported } = handler;
-  const content = JSON.stringify({ name, about, picture, encryptionSupported, nip90Params });
+  const { name, about, picture, amount, nip90Params, encryptionSupported } = handler;
+  const told = { name, about, picture, encryptionSupported, amount, nip90Params };
+  const content = JSON.stringify(told);
   const tags = [["d", handler.identifier]];
   for (const kind of handler.kinds) tags.push(["k", String(kind)]);
   for (const topic of handler.topics) tags.push(["t", topic]);
@@ -54,7 +57,7 @@ export function parseHandler(
   if (identifier === undefined) return fail("no_identifier");
   const content = parseJson(event.content === "" ? "{}" : event.content, CONTENT_LIMITS);
   if (!isObject(content)) return fail("bad_content");
-  const { name, about, picture, nip90Params, encryptionSupported } = content;
+  const { name, about, picture, amount, nip90Params, encryptionSupported } = content;
   return ok({
     identifier,
     kinds: tagValues(event, "k").filter((kind) => /^\d{1,5}$/.test(kind)).map(Number)
@@ -64,6 +67,7 @@ export function parseHandler(
     ...(typeof picture === "string" ? { picture } : {}),
     nip90Params: parseParams(nip90Params),
     encryptionSupported: encryptionSupported === true,
+    ...(typeof amount === "string" ? { amount } : {}),
     topics: tagValues(event, "t"),
   });
 }

@@ -138,6 +138,32 @@ export async function encryptReply(
   return ok({ ...template, tags: [...open, ["encrypted"]], content });
 }
 
+/**
+ * Feedback readable by the customer alone, in the form that NDK and the machines before us use: the
+ * content is an encrypted list of tags, the whole status among them, which whoever decrypts it adds
+ * to those in the open. The bare status stays in the open. `hidden` are tags for the list alone.
+ */
+export async function encryptFeedback(
+  template: EventTemplate,
+  hidden: readonly string[][],
+  options: { signer: Signer; customer: string; encryption: JobEncryption } & SignalOptions,
+): Promise<Result<EventTemplate, string>> {
+  const status = template.tags.filter((tag) => tag[0] === "status");
+  const content = JSON.stringify([...status, ["content", template.content], ...hidden]);
+  return await encryptReply({ ...template, content }, options);
+}
+
+/** The tags and the text of decrypted feedback; a plain text is its own. */
+export function decryptedFeedback(plaintext: string): { tags: string[][]; text: string } {
+  const tags = parseJson(plaintext, { maxChars: 64 * 1024, maxDepth: 2 });
+  const isTags = Array.isArray(tags) &&
+    tags.every((tag) => Array.isArray(tag) && tag.every((item) => typeof item === "string"));
+  if (!isTags) return { tags: [], text: plaintext };
+  const text = tagValue({ tags }, "content") ??
+    tags.find((tag: string[]) => tag[0] === "status")?.[2] ?? "";
+  return { tags, text };
+}
+
 /** Feedback of any machine; fails when it names no job or no known status. */
 export function parseFeedback(
   event: Pick<NostrEvent, "kind" | "tags" | "content">,

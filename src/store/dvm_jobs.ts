@@ -5,7 +5,14 @@ import type { RelayUrl } from "../model/relay_url.ts";
 import type { Store } from "./connect.ts";
 
 /** Where a job stands. */
-export type JobState = "received" | "processing" | "answered" | "failed" | "expired" | "cancelled";
+export type JobState =
+  | "received"
+  | "unpaid"
+  | "processing"
+  | "answered"
+  | "failed"
+  | "expired"
+  | "cancelled";
 
 /** A request as it came in. */
 export interface NewJob {
@@ -28,6 +35,8 @@ export interface JobRow extends NewJob {
   state: JobState;
   /** Tries, this one included. */
   attempts: number;
+  /** When its invoice was found paid, Unix seconds. */
+  paidAt?: number;
 }
 
 /** A signed terminal event that waits to be published. */
@@ -41,7 +50,8 @@ export interface AnswerRow {
   relayUrl?: RelayUrl;
 }
 
-interface JobColumns {
+/** The columns of a job that every reader of one takes. */
+export interface JobColumns {
   request_id: Uint8Array;
   kind: number;
   pubkey: Uint8Array;
@@ -51,6 +61,7 @@ interface JobColumns {
   relay_url: RelayUrl | null;
   state: JobState;
   attempts: number;
+  paid_at: number | null;
 }
 
 /** False when the request is known already: then it is somebody's, or done. */
@@ -76,18 +87,37 @@ export function claimJobs(
   return store.run("dvm_job_claim", async (sql) => {
     const rows = await sql<JobColumns[]>`select * from dvm_job_claim(
       ${o.at}::bigint, ${o.leaseSeconds}::bigint, ${o.limit}::int)`;
-    return rows.map((row) => ({
-      requestId: row.request_id.toHex(),
-      kind: row.kind,
-      pubkey: row.pubkey.toHex(),
-      receivedAt: row.received_at,
-      ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
-      request: row.request,
-      ...(row.relay_url === null ? {} : { relayUrl: row.relay_url }),
-      state: row.state,
-      attempts: row.attempts,
-    }));
+    return rows.map(jobRow);
   }, { signal: o.signal });
+}
+
+/** A job from its columns. */
+export function jobRow(row: JobColumns): JobRow {
+  return {
+    requestId: row.request_id.toHex(),
+    kind: row.kind,
+    pubkey: row.pubkey.toHex(),
+    receivedAt: row.received_at,
+    ...(row.expires_at === null ? {} : { expiresAt: row.expires_at }),
+    request: row.request,
+    ...(row.relay_url === null ? {} : { relayUrl: row.relay_url }),
+    state: row.state,
+    attempts: row.attempts,
+    ...(row.paid_at === null ? {} : { paidAt: row.paid_at }),
+  };
+}
+
+/** Puts a job that is worked on back until `until` (Unix seconds): what is in its way may pass. */
+export function postponeJob(
+  store: Store,
+  requestId: string,
+  o: { until: number; signal?: AbortSignal },
+): Promise<boolean> {
+  return store.run("dvm_job_postpone", async (sql) => {
+    const [row] = await sql<{ put: boolean }[]>`
+      select dvm_job_postpone(decode(${requestId}, 'hex'), ${o.until}::bigint) as put`;
+    return row?.put ?? false;
+  }, { retry: true, signal: o.signal });
 }
 
 /**

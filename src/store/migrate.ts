@@ -13,6 +13,7 @@ import statistics from "../../sql/migrations/0005_statistics.sql" with { type: "
 import views from "../../sql/migrations/0006_views.sql" with { type: "text" };
 import monitor from "../../sql/migrations/0007_monitor.sql" with { type: "text" };
 import marks from "../../sql/migrations/0009_marks.sql" with { type: "text" };
+import dvmPayment from "../../sql/migrations/0013_dvm_payment.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
 
 /** One step; its version is its place in the list, counted from 1. */
@@ -31,6 +32,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0006_views", sql: views },
   { name: "0007_monitor", sql: monitor },
   { name: "0009_marks", sql: marks },
+  { name: "0013_dvm_payment", sql: dvmPayment },
 ];
 
 /** The database was migrated by a newer program. */

@@ -5,7 +5,13 @@ import { parseHandler } from "../../src/nostr/nip89.ts";
 import { CATALOGUE } from "../../src/queries/catalogue.ts";
 
 const KINDS = { eventCount: 5400, statistics: 5410, relaySearch: 5310 };
-const PROFILE = { identifier: "bigbrotr", name: "BigBrotr", about: "Answers", picture: undefined };
+const PROFILE = {
+  identifier: "bigbrotr",
+  name: "BigBrotr",
+  about: "Answers",
+  picture: undefined,
+  amount: "free",
+};
 
 Deno.test("it names our kinds, every question and every parameter, and no web page", () => {
   const template = announcement(PROFILE, KINDS, CATALOGUE, 1_760_000_000);
@@ -17,6 +23,7 @@ Deno.test("it names our kinds, every question and every parameter, and no web pa
   assert.ok(parsed.ok);
   assert.deepEqual(parsed.value.kinds, [5400, 5410, 5310]);
   assert.equal(parsed.value.encryptionSupported, true);
+  assert.equal(parsed.value.amount, "free");
   const params = parsed.value.nip90Params;
   assert.deepEqual(params.query?.values, CATALOGUE.map((query) => query.name));
   for (const query of CATALOGUE) {

@@ -10,7 +10,7 @@ import type { RelayConnection, Subscription } from "../../src/nostr/relay_connec
 import type { Store } from "../../src/store/connect.ts";
 import type { Verifier } from "../../src/verify/verifier.ts";
 import { connected, LONG_MS, loopbackDialer } from "../nostr/loopback.ts";
-import { testConfig } from "../support/stages.ts";
+import { testConfigWith } from "../support/stages.ts";
 import { within } from "../support/within.ts";
 import { CUSTOMER, MACHINE, testVerifier } from "./support.ts";
 
@@ -25,11 +25,17 @@ export interface RunningMachine extends AsyncDisposable {
 export async function startMachine(
   store: Store,
   relays: readonly RelayUrl[],
-  options: { sets?: readonly string[] } & Partial<Pick<DvmDeps, "catalogue" | "metrics">> = {},
+  options:
+    & { sets?: readonly string[]; walletUri?: string }
+    & Partial<Pick<DvmDeps, "catalogue" | "metrics">> = {},
 ): Promise<RunningMachine> {
-  const { sets = [], catalogue, metrics } = options;
+  const { sets = [], walletUri, catalogue, metrics } = options;
   await using stack = new AsyncDisposableStack();
-  const config = await testConfig(`dvm.relays=${JSON.stringify(relays)}`, ...sets);
+  const all = [`dvm.relays=${JSON.stringify(relays)}`, ...sets];
+  const config = await testConfigWith(
+    walletUri === undefined ? {} : { NWC_URI: walletUri },
+    ...all,
+  );
   const verifier = stack.use(await testVerifier());
   const dialer = loopbackDialer();
   const publisher = stack.use(openPublisher({ dialer, relays, signer: MACHINE, pacingMs: 0 }));
@@ -42,6 +48,7 @@ export async function startMachine(
     signer: MACHINE,
     verifier,
     publisher,
+    walletUri: config.secrets.walletUri,
     catalogue,
     metrics: {
       job: (...facts) => metrics?.job(...facts),

@@ -6,6 +6,7 @@ import { answer, contentOf, type Job } from "../../src/dvm/reply.ts";
 import type { NostrEvent } from "../../src/model/event.ts";
 import { buildEncryptedJobRequest } from "../../src/nostr/nip90_customer.ts";
 import { openJobRequest } from "../../src/nostr/nip90.ts";
+import { decryptedFeedback } from "../../src/nostr/nip90_reply.ts";
 import { localSigner } from "../../src/nostr/signer.ts";
 import { CATALOGUE } from "../../src/queries/catalogue.ts";
 import { writeBatch } from "../../src/store/events.ts";
@@ -94,7 +95,7 @@ for (const encryption of [undefined, "nip44", "nip04"] as const) {
         else {
           const text = encryption === undefined
             ? partial.content
-            : await plainText(partial.content, encryption);
+            : decryptedFeedback(await plainText(partial.content, encryption)).text;
           cursor = /cursor (\S+)$/.exec(text)?.[1];
           assert.ok(cursor);
         }
@@ -122,7 +123,7 @@ storeTest("one row that no event can hold is told, not cut", async (store) => {
   assert.ok(question.ok);
   const reply = await answer(base, job, question.value, { timeoutMs: 10_000, signal });
   assert.ok(!reply.ok);
-  assert.match(reply.failure, /One row has \d+ bytes/);
+  assert.match(reply.failure.text, /One row has \d+ bytes/);
 });
 
 Deno.test("counts by strange names are a dictionary all the same", () => {

@@ -53,6 +53,7 @@ export async function baseOf(
     verifier,
     publisher,
     guests: publisher,
+    wallet: undefined,
     clock,
     signer: MACHINE,
     config: await dvmConfig(...sets),

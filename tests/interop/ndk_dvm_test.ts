@@ -177,6 +177,26 @@ storeTest("a job that NDK encrypts is answered so that NDK reads it", async (sto
   assert.deepEqual(JSON.parse(result.content), await rowsOf(store, kindCounts));
 });
 
+storeTest("NDK reads why a job that it encrypted was refused", async (store) => {
+  await using relay = await startIndependentRelay();
+  await using _machine = await startMachine(store, [relay.url]);
+  await using at = await ndkAt(relay.url);
+  const job = ndkJob(at.ndk, 5410);
+  job.addParam("query", "weather");
+  await job.encryption(at.ndk.getUser({ pubkey: MACHINE.pubkey }));
+  const { feedback, result } = await askByNdk(at.ndk, job);
+  assert.equal(result, undefined);
+  const [first] = feedback;
+  assert.ok(first?.encrypted);
+  // The bare status stands in the open; NDK decrypts the content and adds its tags.
+  assert.equal(first.status, "error");
+  const told = first.getMatchingTags("status").find((tag) => tag.length > 2);
+  assert.match(told?.[2] ?? "", /^query must be one of /);
+  assert.equal(first.tagValue("content"), told?.[2]);
+  const [sent] = relay.events.filter((event) => event.kind === kinds.JobFeedback);
+  assert.ok(!JSON.stringify(sent).includes("query must"));
+});
+
 storeTest("nostr-tools sends a job and knows every reply as what it is", async (store) => {
   const archive = await fillArchive(store, 40);
   await using relay = await startIndependentRelay();

@@ -100,12 +100,12 @@ storeTest("sql/schema.sql is what the migrations make", async (store) => {
   );
 }, { kinds: ["pglite"] });
 
-Deno.test("migrations are in the order of their numbers, and their files bear their names", async () => {
+Deno.test("migrations are numbered upwards, and their files bear their names", async () => {
   const files: string[] = [];
   for await (const file of Deno.readDir(new URL("../../sql/migrations/", import.meta.url))) {
     files.push(file.name);
   }
   assert.deepEqual(files.sort(), MIGRATIONS.map((migration) => `${migration.name}.sql`));
   const numbers = MIGRATIONS.map(({ name }) => Number(name.slice(0, 4)));
-  assert.deepEqual([...new Set(numbers)].sort((a, b) => a - b), numbers);
+  assert.ok(numbers.every((number, i) => number > (numbers[i - 1] ?? 0)));
 });

@@ -27,8 +27,16 @@ const DEFAULTS = [
 ];
 
 /** The default configuration with these `path=value` settings, for relays on loopback. */
-export async function testConfig(...sets: readonly string[]): Promise<Config> {
-  const loaded = await loadConfig({ env: () => undefined, sets: [...DEFAULTS, ...sets] });
+export function testConfig(...sets: readonly string[]): Promise<Config> {
+  return testConfigWith({}, ...sets);
+}
+
+/** The same with these variables of the environment. */
+export async function testConfigWith(
+  env: Readonly<Record<string, string>>,
+  ...sets: readonly string[]
+): Promise<Config> {
+  const loaded = await loadConfig({ env: (name) => env[name], sets: [...DEFAULTS, ...sets] });
   if (!loaded.ok) throw new Error(formatProblems(loaded.failure));
   return loaded.value;
 }
