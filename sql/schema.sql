@@ -1,4 +1,4 @@
--- The schema after 0009_marks, generated: don't edit (tests/support/schema_dump.ts).
+-- The schema after 0013_dvm_payment, generated: don't edit (tests/support/schema_dump.ts).
 
 create table candidate (
   url text not null,
@@ -47,8 +47,16 @@ create table dvm_job (
   answer text,
   answered_at bigint,
   published_at bigint,
+  amount_msats bigint,
+  invoice text,
+  payment_hash bytea,
+  invoice_expires_at bigint,
+  look_at bigint,
+  looks integer not null default 0,
+  paid_at bigint,
+  preimage bytea,
   constraint dvm_job_pkey PRIMARY KEY (request_id),
-  constraint dvm_job_state_check CHECK ((state = ANY (ARRAY['received'::text, 'processing'::text, 'answered'::text, 'failed'::text, 'expired'::text, 'cancelled'::text])))
+  constraint dvm_job_state_check CHECK ((state = ANY (ARRAY['received'::text, 'unpaid'::text, 'processing'::text, 'answered'::text, 'failed'::text, 'expired'::text, 'cancelled'::text])))
 ) with (fillfactor=80);
 
 create table event (
@@ -275,6 +283,8 @@ create table stat_total (
 
 CREATE INDEX candidate_due ON public.candidate USING btree (next_attempt_at);
 
+CREATE INDEX dvm_job_unpaid ON public.dvm_job USING btree (look_at) WHERE (state = 'unpaid'::text);
+
 CREATE INDEX dvm_job_unpublished ON public.dvm_job USING btree (answered_at) WHERE ((answer IS NOT NULL) AND (published_at IS NULL));
 
 CREATE INDEX dvm_job_waiting ON public.dvm_job USING btree (received_at) WHERE (state = ANY (ARRAY['received'::text, 'processing'::text]));
@@ -456,6 +466,18 @@ begin
   return found;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.dvm_job_bill(of_request_id bytea, msats bigint, of_invoice text, hash bytea, expires bigint, next_look bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j
+  set state = 'unpaid', claimed_until = 0, amount_msats = msats, invoice = of_invoice,
+    payment_hash = hash, invoice_expires_at = expires, look_at = next_look, looks = 0
+  where j.request_id = of_request_id and j.state = 'processing' and j.paid_at is null;
+  return found;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.dvm_job_cancel(of_request_id bytea, of_pubkey bytea)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -463,7 +485,7 @@ AS $function$
 begin
   update dvm_job j set state = 'cancelled', claimed_until = 0
   where j.request_id = of_request_id and j.pubkey = of_pubkey
-    and j.state in ('received', 'processing');
+    and j.state in ('received', 'unpaid', 'processing');
   return found;
 end $function$;
 
@@ -473,7 +495,8 @@ CREATE OR REPLACE FUNCTION public.dvm_job_claim(at bigint, lease_seconds bigint,
 AS $function$
 begin
   update dvm_job j set state = 'expired'
-  where j.state in ('received', 'processing') and j.claimed_until <= at and j.expires_at < at;
+  where j.state in ('received', 'processing') and j.claimed_until <= at and j.expires_at < at
+    and j.paid_at is null;
   return query
   with due as materialized (
     select d.request_id from dvm_job d
@@ -498,7 +521,7 @@ declare n int;
 begin
   delete from dvm_job j where j.request_id in (
     select d.request_id from dvm_job d
-    where d.received_at < before and d.state not in ('received', 'processing')
+    where d.received_at < before and d.state not in ('received', 'unpaid', 'processing')
       and (d.answer is null or d.published_at is not null)
     limit max_rows
   );
@@ -517,6 +540,56 @@ begin
   return found;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.dvm_job_look(at bigint, lease_seconds bigint, max_rows integer)
+ RETURNS SETOF dvm_job
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return query
+  with due as materialized (
+    select d.request_id from dvm_job d where d.state = 'unpaid' and d.look_at <= at
+    order by d.look_at, d.request_id
+    limit max_rows
+    for update skip locked
+  ), claimed as (
+    update dvm_job j set look_at = at + lease_seconds, looks = j.looks + 1
+    where j.request_id in (select due.request_id from due)
+    returning j.*
+  )
+  select * from claimed c order by c.received_at, c.request_id;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_look_again(of_request_id bytea, next_look bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j set look_at = next_look
+  where j.request_id = of_request_id and j.state = 'unpaid';
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_paid(of_request_id bytea, of_preimage bytea, at bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j
+  set state = 'received', claimed_until = 0, attempts = 0, paid_at = at, preimage = of_preimage
+  where j.request_id = of_request_id and j.state = 'unpaid';
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_postpone(of_request_id bytea, until_at bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j set state = 'received', claimed_until = until_at
+  where j.request_id = of_request_id and j.state = 'processing';
+  return found;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.dvm_job_published(of_request_id bytea, at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
@@ -524,6 +597,26 @@ AS $function$
 begin
   update dvm_job j set published_at = at
   where j.request_id = of_request_id and j.published_at is null;
+  return found;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_unpaid_counts(of_pubkey bytea)
+ RETURNS TABLE(total integer, own integer)
+ LANGUAGE sql
+ STABLE
+AS $function$
+  select count(*)::int, (count(*) filter (where j.pubkey = of_pubkey))::int
+  from dvm_job j where j.state = 'unpaid'
+$function$;
+
+CREATE OR REPLACE FUNCTION public.dvm_job_unpaid_end(of_request_id bytea, new_answer text, at bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+AS $function$
+begin
+  update dvm_job j
+  set state = 'failed', answer = new_answer, answered_at = at
+  where j.request_id = of_request_id and j.state = 'unpaid' and j.answer is null;
   return found;
 end $function$;
 
