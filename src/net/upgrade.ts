@@ -62,6 +62,8 @@ export async function upgradeToWebSocket(
   }
   const problem = handshakeProblem(head, key);
   if (problem !== undefined) return fail(trouble("upgrade", "not_websocket", problem));
+  // Its "close" is over, and a WebSocket that never hears it would never end.
+  if (socket.closed) return fail(trouble("upgrade", "reset", "closed behind the upgrade"));
   const ws = new UpgradedWebSocket(socket, rest, maxPayloadBytes);
   return ok({ ws, headers, upgradeMs: performance.now() - startedAt });
 }

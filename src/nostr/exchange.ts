@@ -181,6 +181,8 @@ export abstract class Exchange {
 
   #arm(atLeastMs = 1): void {
     clearTimeout(this.#timer);
+    // Sending may be what finds the connection lost: then nothing is awaited any more.
+    if (this.#end !== undefined) return;
     const nowMs = performance.now();
     // A day is far beyond any idle time that makes sense, and within what timers can count.
     const leftMs = Math.min(Math.max(atLeastMs, this.#dueMs() - nowMs), DAY_MS);

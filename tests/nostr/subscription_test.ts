@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { systemClock } from "../../src/lib/clock.ts";
+import { PageExchange } from "../../src/nostr/page.ts";
 import type { SubscriptionItem } from "../../src/nostr/relay_connection.ts";
 import { closedWith, disconnectsAfter, floods, silent, startHostileRelay } from "../relay/mod.ts";
 import { generateEvents, makeAuthor, REGULAR_KINDS, signEvent } from "../support/events.ts";
@@ -31,6 +32,24 @@ Deno.test("a subscription brings stored events, EOSE and then live ones, in orde
   // Leaving the loop ended it and told the relay.
   assert.deepEqual(subscription.end, { reason: "aborted" });
   await relay.seen.until((seen) => seen.closes.length === 1);
+});
+
+Deno.test("a question that finds the connection lost as it is sent leaves no timer behind", async () => {
+  const page = new PageExchange(
+    {
+      send: () => page.disconnect({ reason: "disconnected" }),
+      release: () => undefined,
+      paused: false,
+      resumedAtMs: 0,
+      noticeGraceMs: 0,
+    },
+    "a",
+    { limit: 1 },
+    { idleMs: LONG_MS },
+  );
+  page.open();
+  assert.deepEqual((await page.result).end, { reason: "disconnected" });
+  assert.equal(page.waiting, false);
 });
 
 Deno.test("silence after EOSE is no end, silence before it is", async () => {
