@@ -1,5 +1,20 @@
 -- The schema after 0013_dvm_payment, generated: don't edit (tests/support/schema_dump.ts).
 
+create sequence event_relay_seq_seq;
+
+create sequence event_seq_seq;
+
+create table archive (
+  one boolean not null default true,
+  profile text not null,
+  partition_events bigint not null,
+  partitions integer not null default 0,
+  partitioned_to bigint not null default 0,
+  constraint archive_one_check CHECK (one),
+  constraint archive_partition_events_check CHECK ((partition_events >= 0)),
+  constraint archive_pkey PRIMARY KEY (one)
+);
+
 create table candidate (
   url text not null,
   network text not null,
@@ -60,7 +75,7 @@ create table dvm_job (
 ) with (fillfactor=80);
 
 create table event (
-  seq bigint not null generated always as identity,
+  seq bigint not null default nextval('event_seq_seq'::regclass),
   created_at bigint not null,
   kind integer not null,
   id bytea not null,
@@ -70,9 +85,8 @@ create table event (
   content text not null,
   content_raw text not null default ''::text,
   tag_keys bigint[] not null default '{}'::bigint[],
-  constraint event_id UNIQUE (id),
   constraint event_pkey PRIMARY KEY (seq)
-);
+) partition by RANGE (seq);
 
 create table event_deletion (
   event_seq bigint not null,
@@ -87,13 +101,19 @@ create table event_expiry (
   constraint event_expiry_pkey PRIMARY KEY (event_seq)
 );
 
+create table event_id (
+  half uuid not null,
+  seq bigint not null,
+  constraint event_id_pkey PRIMARY KEY (half)
+) partition by HASH (half);
+
 create table event_relay (
   event_seq bigint not null,
-  seq bigint not null generated always as identity,
+  seq bigint not null default nextval('event_relay_seq_seq'::regclass),
   relay_id integer not null,
   seen_at integer not null,
   constraint event_relay_pkey PRIMARY KEY (event_seq, relay_id)
-);
+) partition by RANGE (event_seq);
 
 create table event_version (
   event_seq bigint not null,
@@ -289,17 +309,17 @@ CREATE INDEX dvm_job_unpublished ON public.dvm_job USING btree (answered_at) WHE
 
 CREATE INDEX dvm_job_waiting ON public.dvm_job USING btree (received_at) WHERE (state = ANY (ARRAY['received'::text, 'processing'::text]));
 
-CREATE INDEX event_created ON public.event USING btree (created_at);
+CREATE INDEX event_created ON ONLY public.event USING btree (created_at);
 
 CREATE INDEX event_deletion_event ON public.event_deletion USING btree (event_seq);
 
-CREATE INDEX event_kind ON public.event USING btree (kind, created_at);
+CREATE INDEX event_kind ON ONLY public.event USING btree (kind, created_at);
 
-CREATE INDEX event_pubkey ON public.event USING btree ("substring"(pubkey, 1, 8), created_at, kind);
+CREATE INDEX event_pubkey ON ONLY public.event USING btree ("substring"(pubkey, 1, 8), created_at, kind);
 
-CREATE INDEX event_relay_seq ON public.event_relay USING brin (seq) WITH (pages_per_range='32');
+CREATE INDEX event_relay_seq ON ONLY public.event_relay USING brin (seq) WITH (pages_per_range='32');
 
-CREATE INDEX event_tag ON public.event USING gin (tag_keys);
+CREATE INDEX event_tag ON ONLY public.event USING gin (tag_keys);
 
 CREATE INDEX event_version_address ON public.event_version USING btree (address, created_at);
 
@@ -715,27 +735,63 @@ begin
   return deleted;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.event_half(id bytea)
+ RETURNS uuid
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE STRICT
+AS $function$
+  select encode(substring(id, 1, 8) || substring(id, 25, 8), 'hex')::uuid
+$function$;
+
+CREATE OR REPLACE FUNCTION public.event_id_forget()
+ RETURNS trigger
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if tg_op = 'TRUNCATE' then
+    delete from event_id;
+  else
+    delete from event_id i using gone g where i.half = event_half(g.id) and i.seq = g.seq;
+  end if;
+  return null;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.event_insert(ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[], OUT inserted integer, OUT seqs bigint[])
  RETURNS record
  LANGUAGE plpgsql
  SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
-declare same bool;
+declare halves uuid[]; fresh_halves uuid[]; own bigint[];
 begin
   perform pg_advisory_xact_lock_shared(ingest_lock());
+  halves := array(
+    select event_half(substring(ids, n * 32 + 1, 32))
+    from generate_series(0, length(ids) / 32 - 1) as n order by n);
   with fresh as (
-    insert into event (created_at, kind, id, pubkey, sig, tags, content, content_raw, tag_keys)
-    select g.created_at, g.kind, substring(ids, g.n::int * 32 - 31, 32),
-      substring(pubkeys, g.n::int * 32 - 31, 32), substring(sigs, g.n::int * 64 - 63, 64),
-      g.tags, g.content, g.raw, g.keys::bigint[]
-    from unnest(created_ats, kinds, event_insert.tags, contents, content_raws, event_insert.tag_keys)
-      with ordinality as g(created_at, kind, tags, content, raw, keys, n)
-    on conflict (id) do nothing
-    returning seq, id
+    insert into event_id (half, seq)
+    select h, nextval('event_seq_seq') from unnest(halves) as h
+    on conflict do nothing
+    returning half, seq
   )
-  -- The comparison proves that the numbers came back in the order of the input.
-  select count(*), array_agg(seq), string_agg(id, '') = ids into inserted, seqs, same from fresh;
-  if same is distinct from true then
+  select count(*), array_agg(half), array_agg(seq) into inserted, fresh_halves, own from fresh;
+  if inserted > 0 and fresh_halves is distinct from halves then
+    -- Some are known: the new ones' numbers go where they stand in the input, once each.
+    own := array(
+      select case when row_number() over (partition by g.half order by g.n) = 1 then f.seq end
+      from unnest(halves) with ordinality as g(half, n)
+      left join unnest(fresh_halves, own) as f(half, seq) on f.half = g.half
+      order by g.n);
+  end if;
+  if inserted > 0 then
+    if (select max(s) from unnest(own) as s) >= (select partitioned_to from archive) then
+      perform event_partition_add((select max(s) from unnest(own) as s));
+    end if;
+    perform event_store(
+      own, ids, pubkeys, sigs, created_ats, kinds, tags, contents, content_raws, tag_keys);
+  end if;
+  if inserted = cardinality(halves) then
+    seqs := own;
+  else
     -- A new statement, and so a new snapshot: it sees what a concurrent writer was first to insert.
     seqs := event_known(ids);
   end if;
@@ -745,11 +801,18 @@ CREATE OR REPLACE FUNCTION public.event_known(ids bytea)
  RETURNS bigint[]
  LANGUAGE plpgsql
  STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 begin
   return array(
-    select (select e.seq from event e where e.id = substring(ids, n * 32 + 1, 32))
-    from generate_series(0, length(ids) / 32 - 1) as n
+    select (
+      select e.seq from event e
+      where e.seq = (select i.seq from event_id i where i.half = event_half(g.id)) and e.id = g.id
+    )
+    from (
+      select substring(ids, n * 32 + 1, 32) as id
+      from generate_series(0, length(ids) / 32 - 1) as n offset 0
+    ) g
   );
 end $function$;
 
@@ -890,6 +953,31 @@ begin
   behind := greatest(event_horizon - seq_to, 0);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.event_partition_add(up_to bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public'
+AS $function$
+declare a archive; starts text; ends text; part text;
+begin
+  select * into a from archive for update;
+  while a.partitioned_to <= up_to loop
+    starts := case when a.partitions = 0 then 'minvalue' else a.partitioned_to::text end;
+    a.partitions := a.partitions + 1;
+    a.partitioned_to := case when a.partition_events = 0 then 9223372036854775807
+      else a.partitioned_to + a.partition_events end;
+    ends := case when a.partition_events = 0 then 'maxvalue' else a.partitioned_to::text end;
+    for part in values ('event'), ('event_relay') loop
+      execute format('create table %1$I (like %2$I including all excluding indexes)',
+        part || '_' || a.partitions, part);
+      execute format('alter table %2$I attach partition %1$I for values from (%3$s) to (%4$s)',
+        part || '_' || a.partitions, part, starts, ends);
+    end loop;
+  end loop;
+  update archive set partitions = a.partitions, partitioned_to = a.partitioned_to;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.event_relay_insert(event_seqs bigint[], relay_ids integer[], seen_ats bigint[])
  RETURNS integer
  LANGUAGE plpgsql
@@ -921,6 +1009,19 @@ begin
      from unnest(urls) with ordinality as g(url, n) join relay r on r.url = g.url),
     seen_ats);
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_store(seqs bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[])
+ RETURNS void
+ LANGUAGE sql
+AS $function$
+  insert into event (seq, created_at, kind, id, pubkey, sig, tags, content, content_raw, tag_keys)
+  select g.seq, g.created_at, g.kind, substring(ids, g.n::int * 32 - 31, 32),
+    substring(pubkeys, g.n::int * 32 - 31, 32), substring(sigs, g.n::int * 64 - 63, 64),
+    g.tags, g.content, g.raw, g.keys::bigint[]
+  from unnest(seqs, created_ats, kinds, tags, contents, content_raws, tag_keys)
+    with ordinality as g(seq, created_at, kind, tags, content, raw, keys, n)
+  where g.seq is not null
+$function$;
 
 CREATE OR REPLACE FUNCTION public.event_target(pubkey bytea, id bytea)
  RETURNS uuid
@@ -1497,6 +1598,10 @@ AS $function$
     else ('x' || encode(substring(sha256(convert_to(value, 'UTF8')), 1, 8), 'hex'))::bit(64)
   end)::bigint # (ascii(letter)::bigint << 56)
 $function$;
+
+CREATE TRIGGER event_id_forget AFTER DELETE ON public.event REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION event_id_forget();
+
+CREATE TRIGGER event_id_forget_all AFTER TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION event_id_forget();
 
 CREATE TRIGGER event_marks_forget AFTER DELETE ON public.event REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION event_marks_forget();
 

@@ -44,9 +44,26 @@ create index candidate_due on candidate (next_attempt_at);
 
 -- Events and sightings --------------------------------------------------------------------------
 
--- Fixed widths first, no nullable column: no padding, no null bitmap.
+-- How this database was made: one row, from the settings that src/store/migrate.ts hands over.
+-- Partitions exist for sequence numbers below partitioned_to; 0 events a partition: one for all.
+create table archive (
+  one bool primary key default true check (one),
+  profile text not null,
+  partition_events bigint not null check (partition_events >= 0),
+  partitions int not null default 0,
+  partitioned_to bigint not null default 0
+);
+insert into archive (profile, partition_events) values (
+  coalesce(nullif(current_setting('bigbrotr.profile', true), ''), 'full'),
+  coalesce(nullif(current_setting('bigbrotr.partition_events', true), ''), '0')::bigint);
+
+create sequence event_seq_seq;
+create sequence event_relay_seq_seq;
+
+-- Fixed widths first, no nullable column: no padding, no null bitmap. Partitions are ranges of seq:
+-- what is new, and most of what is read by seq, is in the last one, whose indexes stay in memory.
 create table event (
-  seq bigint generated always as identity,
+  seq bigint not null default nextval('event_seq_seq'),
   created_at bigint not null,
   kind int not null,
   id bytea not null,
@@ -56,9 +73,9 @@ create table event (
   content text not null,
   content_raw text not null default '',
   tag_keys bigint[] not null default '{}',
-  primary key (seq),
-  constraint event_id unique (id)
-);
+  primary key (seq)
+) partition by range (seq);
+alter sequence event_seq_seq owned by event.seq;
 -- Only values over 2 kB are compressed; lz4 does it five times as fast where the server has it.
 do $$ begin
   alter table event alter tags set compression lz4, alter content set compression lz4;
@@ -69,15 +86,55 @@ create index event_kind on event (kind, created_at);
 create index event_pubkey on event (substring(pubkey, 1, 8), created_at, kind);
 create index event_tag on event using gin (tag_keys);
 
+-- Where an id is, for all partitions: 16 bytes of it (event_half) take half the room of the whole.
+-- Whoever finds one here compares the whole id.
+create table event_id (
+  half uuid not null primary key,
+  seq bigint not null
+) partition by hash (half);
+do $$
+declare n int := coalesce(nullif(current_setting('bigbrotr.id_partitions', true), ''), '1')::int;
+begin
+  for i in 0 .. n - 1 loop
+    execute format('create table event_id_%s partition of event_id
+      for values with (modulus %s, remainder %s)', i, n, i);
+  end loop;
+end $$;
+
 -- No foreign keys: 0.9 million checks per million events, for rows that only the functions write.
 create table event_relay (
   event_seq bigint not null,
-  seq bigint generated always as identity,
+  seq bigint not null default nextval('event_relay_seq_seq'),
   relay_id int not null,
   seen_at int not null,
   primary key (event_seq, relay_id)
-);
+) partition by range (event_seq);
+alter sequence event_relay_seq_seq owned by event_relay.seq;
 create index event_relay_seq on event_relay using brin (seq) with (pages_per_range = 32);
+
+-- Adds partitions of event and event_relay up to this sequence number. Attaching one hinders
+-- neither readers nor writers. Runs as its owner: those who write events may not change tables.
+create function event_partition_add(up_to bigint) returns void
+language plpgsql security definer set search_path from current as $$
+declare a archive; starts text; ends text; part text;
+begin
+  select * into a from archive for update;
+  while a.partitioned_to <= up_to loop
+    starts := case when a.partitions = 0 then 'minvalue' else a.partitioned_to::text end;
+    a.partitions := a.partitions + 1;
+    a.partitioned_to := case when a.partition_events = 0 then 9223372036854775807
+      else a.partitioned_to + a.partition_events end;
+    ends := case when a.partition_events = 0 then 'maxvalue' else a.partitioned_to::text end;
+    for part in values ('event'), ('event_relay') loop
+      execute format('create table %1$I (like %2$I including all excluding indexes)',
+        part || '_' || a.partitions, part);
+      execute format('alter table %2$I attach partition %1$I for values from (%3$s) to (%4$s)',
+        part || '_' || a.partitions, part, starts, ends);
+    end loop;
+  end loop;
+  update archive set partitions = a.partitions, partitioned_to = a.partitioned_to;
+end $$;
+select event_partition_add(0);
 
 -- Documents of relays ---------------------------------------------------------------------------
 

@@ -30,8 +30,8 @@ export const eventRelays = defineQuery({
     const rows = await sql<SightingRow[]>`
       select * from (
         select r.url as relay, r.network, s.seen_at + 1577836800::bigint as seen_at
-        from event e join event_relay s on s.event_seq = e.seq join relay r on r.id = s.relay_id
-        where e.id = decode(${event}, 'hex')
+        from event_relay s join relay r on r.id = s.relay_id
+        where s.event_seq = (select (event_known(decode(${event}, 'hex')))[1])
       ) seen
       ${
       after === undefined

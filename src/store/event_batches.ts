@@ -70,6 +70,10 @@ export async function writeBatch(
         (sql) => writeRows(sql, good, batch.sightings),
         { retry: true, signal: o.signal },
       );
+      for (const { id } of good) {
+        // Another event has half its id (sql/README.md): nobody makes these by accident.
+        if (!written.seqs.has(id)) rejected.push({ eventId: id, reason: "id_taken" });
+      }
       return { ...written, rejected };
     } catch (error) {
       if (!isDataError(error) || good.length === 0) throw error;

@@ -56,8 +56,8 @@ export function sightingsOf(
   return store.run("sightings_of", async (sql) => [
     ...await sql<SeenOn[]>`
       select r.url as "relayUrl", s.seen_at + 1577836800::bigint as "seenAt"
-      from event e join event_relay s on s.event_seq = e.seq join relay r on r.id = s.relay_id
-      where e.id = decode(${eventId}, 'hex')
+      from event_relay s join relay r on r.id = s.relay_id
+      where s.event_seq = (select (event_known(decode(${eventId}, 'hex')))[1])
       order by s.seen_at, r.url`,
   ], { retry: true, signal: o.signal });
 }

@@ -45,7 +45,8 @@ export async function maintain(
   const started = performance.now();
   const ranges = await store.run("brin_summarize", async (sql) => {
     const [row] = await sql<{ n: number }[]>`
-      select brin_summarize_new_values('event_relay_seq') as n`;
+      select sum(brin_summarize_new_values(inhrelid)) as n from pg_inherits
+      where inhparent = 'event_relay_seq'::regclass`;
     return row?.n ?? 0;
   }, { retry: true, signal: o.signal, statementTimeoutMs: 0 });
   if (store.kind === "pglite") {

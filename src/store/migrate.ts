@@ -15,6 +15,7 @@ import monitor from "../../sql/migrations/0007_monitor.sql" with { type: "text" 
 import marks from "../../sql/migrations/0009_marks.sql" with { type: "text" };
 import dvmPayment from "../../sql/migrations/0013_dvm_payment.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
+import { announceLayout, DEFAULT_LAYOUT, type Layout } from "./layout.ts";
 
 /** One step; its version is its place in the list, counted from 1. */
 export interface Migration {
@@ -54,14 +55,20 @@ const MIGRATION_LOCK = 7166253194460;
  */
 export async function migrate(
   store: Store,
-  options: { migrations?: readonly Migration[]; signal?: AbortSignal } = {},
+  options: {
+    migrations?: readonly Migration[];
+    /** For a database that is made now; one that exists keeps its own (layout.ts). */
+    layout?: Partial<Layout>;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<{ applied: number; version: number }> {
   const { migrations = MIGRATIONS, signal } = options;
+  const layout = { ...DEFAULT_LAYOUT[store.kind], ...options.layout };
   let applied = 0;
   for (;;) {
     const done = await store.transaction(
       "migrate",
-      (sql) => applyNext(sql, migrations),
+      (sql) => applyNext(sql, migrations, layout),
       // A migration that was committed is found applied when it is tried again.
       { retry: true, statementTimeoutMs: 0, signal },
     );
@@ -83,6 +90,7 @@ export function schemaVersion(store: Store): Promise<number> {
 async function applyNext(
   sql: Sql,
   migrations: readonly Migration[],
+  layout: Layout,
 ): Promise<number | undefined> {
   await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`;
   await sql.unsafe(`create table if not exists schema_migration (
@@ -114,6 +122,7 @@ async function applyNext(
   // First of all: whoever slipped past the lock loses here, before any change.
   await sql`insert into schema_migration (version, name, hash)
     values (${version}, ${next.name}, ${migrationHash(next)})`;
+  await announceLayout(sql, layout);
   await sql.unsafe(next.sql);
   return version;
 }

@@ -11,6 +11,7 @@ import { type SyncDeps, syncRelay, type SyncReport } from "../../src/synchronize
 import { openVerifier } from "../../src/verify/verifier.ts";
 import { generateEvents, REGULAR_KINDS } from "../support/events.ts";
 import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
+import { archiveBytes } from "./archive_bytes.ts";
 import { startArchiveRelay } from "./archive_relay.ts";
 import { type BenchArgs, type BenchResult, numberFlag, roundFigure } from "./bench.ts";
 import { createPeerSchema, peerBytes, writePeerBatch } from "./peer_schema.ts";
@@ -45,7 +46,7 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   for (let i = 0; i < PAGED_RELAYS; i++) {
     reports.push(await archive(named(relay.paged, i), deps, args));
   }
-  const bytes = await ourBytes(store) / count;
+  const bytes = await archiveBytes(store) / count;
   const reconciled = await archive(relay.reconciling, deps, args);
   const rssMb = roundFigure(Deno.memoryUsage().rss / 1e6);
   const [first, ...repeats] = reports;
@@ -135,12 +136,4 @@ async function benchDatabase(stack: AsyncDisposableStack): Promise<string> {
   // The settings of a small dedicated server, durability on.
   const settings = { shared_buffers: "512MB", max_wal_size: "2GB", checkpoint_timeout: "15min" };
   return stack.use(await PostgresServer.create({ fsync: true, settings })).url();
-}
-
-function ourBytes(store: Store): Promise<number> {
-  return store.run("bytes", async (sql) => {
-    const [row] = await sql<{ bytes: number }[]>`select (pg_total_relation_size('event') +
-      pg_total_relation_size('event_relay'))::bigint as bytes`;
-    return row?.bytes ?? 0;
-  });
 }

@@ -11,6 +11,7 @@ import { maintain } from "../../src/store/maintain.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { ensureRelay } from "../../src/store/relays.ts";
 import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
+import { archiveBytes } from "./archive_bytes.ts";
 import { type BenchArgs, type BenchResult, numberFlag, roundFigure, spread } from "./bench.ts";
 import { EventStream } from "./event_stream.ts";
 import { createPeerSchema, peerBytes, writePeerBatch } from "./peer_schema.ts";
@@ -70,7 +71,7 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
     args.progress(`${done + TURN} events: ${summary(ours)}; the peer's schema ${summary(peers)}`);
   }
   const stored = Math.ceil(events / TURN) * TURN;
-  const bytes = await ourBytes(store) / stored;
+  const bytes = await archiveBytes(store) / stored;
   const theirs = await peerBytes(store) / stored;
   const figures: Record<string, number> = {
     new_per_s: perSecond(ours.fresh),
@@ -227,14 +228,6 @@ function perSecond(rates: readonly number[]): number {
 
 function summary(rates: Rates): string {
   return `${rates.fresh.at(-1)?.toFixed(0)} new/s, ${rates.repeat.at(-1)?.toFixed(0)} repeats/s`;
-}
-
-function ourBytes(store: Store): Promise<number> {
-  return store.run("bytes", async (sql) => {
-    const [row] = await sql<{ bytes: number }[]>`select (pg_total_relation_size('event') +
-      pg_total_relation_size('event_relay'))::bigint as bytes`;
-    return row?.bytes ?? 0;
-  });
 }
 
 async function folderBytes(path: string): Promise<number> {

@@ -117,10 +117,12 @@ storeTest("text that tries to leave its parameter stays in it", async (store) =>
 storeTest("a count that takes too long ends at its deadline", async (store) => {
   await store.run(
     "many",
-    (sql) =>
-      sql`insert into event (created_at, kind, id, pubkey, sig, tags, content)
-      select i, 1, sha256(i::text::bytea), '\\x00', '\\x00', '[["t","x"]]', ''
-      from generate_series(1, 60000) as i`,
+    async (sql) => {
+      await sql`select event_partition_add(60000)`;
+      await sql`insert into event (created_at, kind, id, pubkey, sig, tags, content)
+        select i, 1, sha256(i::text::bytea), '\\x00', '\\x00', '[["t","x"]]', ''
+        from generate_series(1, 60000) as i`;
+    },
   );
   const filter = { kinds: [1], since: 5 };
   await assert.rejects(countEvents(store, filter, { timeoutMs: 1 }), StatementTimeout);

@@ -19,12 +19,19 @@ export function dumpSchema(store: Store): Promise<string> {
       `-- The schema after ${
         MIGRATIONS.at(-1)?.name
       }, generated: don't edit (tests/support/schema_dump.ts).`,
+      ...await list(
+        sql`
+        select format('create sequence %I;', c.relname) as text from pg_class c
+        where c.relkind = 'S' and c.relnamespace = 'public'::regnamespace and not exists (
+          select from pg_depend d where d.objid = c.oid and d.deptype = 'i')
+        order by c.relname`,
+      ),
       ...await tables(sql),
       ...await list(
         sql`
         select pg_get_indexdef(i.indexrelid) || ';' as text
         from pg_index i join pg_class c on c.oid = i.indexrelid
-        where c.relnamespace = 'public'::regnamespace and not exists (
+        where c.relnamespace = 'public'::regnamespace and not c.relispartition and not exists (
           select from pg_constraint k where k.conindid = i.indexrelid and k.contype in ('p', 'u'))
         order by c.relname`,
       ),
@@ -61,7 +68,8 @@ function tables(sql: Sql): Promise<string[]> {
   return list(sql`
     select format(E'create table %I (\n%s\n)%s', c.relname,
       string_agg('  ' || line, E',\n' order by rank, line_no, line),
-      coalesce(' with (' || array_to_string(c.reloptions, ', ') || ')', '')) as text
+      coalesce(' partition by ' || pg_get_partkeydef(c.oid), '') ||
+        coalesce(' with (' || array_to_string(c.reloptions, ', ') || ')', '')) as text
     from pg_class c, lateral (
       select 0 as rank, a.attnum as line_no,
         concat_ws(' ', quote_ident(a.attname), format_type(a.atttypid, a.atttypmod),
@@ -74,7 +82,7 @@ function tables(sql: Sql): Promise<string[]> {
       select 1, 0, format('constraint %I %s', k.conname, pg_get_constraintdef(k.oid))
       from pg_constraint k where k.conrelid = c.oid and k.contype <> 'n'
     ) l
-    where c.relkind in ('r', 'p') and c.relnamespace = 'public'::regnamespace
+    where c.relkind in ('r', 'p') and not c.relispartition and c.relnamespace = 'public'::regnamespace
     group by c.oid, c.relname, c.reloptions
     order by c.relname`);
 }

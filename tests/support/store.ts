@@ -3,6 +3,7 @@
 // that is opened once per test file and emptied before each test.
 import { createHash } from "node:crypto";
 import { openStore, type Store, type StoreOptions } from "../../src/store/connect.ts";
+import type { Layout } from "../../src/store/layout.ts";
 import { migrate, MIGRATIONS } from "../../src/store/migrate.ts";
 import {
   createDatabase,
@@ -23,6 +24,12 @@ export interface OwnedStore extends AsyncDisposable {
   /** To open a second store on the same data, once the first is disposed of or for a server. */
   readonly options: StoreOptions;
 }
+
+/** On a server small partitions, so that tests cross their bounds. */
+const TEST_LAYOUT: Readonly<Record<StoreKind, Partial<Layout>>> = {
+  pglite: {},
+  postgres: { partitionEvents: 2_000, idPartitions: 4 },
+};
 
 /**
  * Registers the test once per kind of store; one that can't run here says so in its name. A test
@@ -56,9 +63,9 @@ export function storeTest(
  */
 export async function freshStore(
   kind: StoreKind,
-  options: Partial<StoreOptions> & { migrated?: boolean } = {},
+  options: Partial<StoreOptions> & { migrated?: boolean; layout?: Partial<Layout> } = {},
 ): Promise<OwnedStore> {
-  const { migrated = true, ...rest } = options;
+  const { layout, migrated = true, ...rest } = options;
   await using stack = new AsyncDisposableStack();
   const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-store-" });
   stack.defer(() => Deno.remove(dataDir, { recursive: true }));
@@ -66,11 +73,11 @@ export async function freshStore(
   if (kind === "postgres") {
     all.databaseUrl ??= stack.use(await createDatabase(await sharedPostgres())).url;
   } else {
-    all.template ??= await pgliteTemplate(migrated);
+    all.template ??= await pgliteTemplate(migrated && layout === undefined);
   }
   const store = await openStore(all);
   stack.defer(() => store[Symbol.asyncDispose]());
-  if (migrated) await migrate(store);
+  if (migrated) await migrate(store, { layout: { ...TEST_LAYOUT[kind], ...layout } });
   const resources = stack.move();
   return { store, options: all, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
@@ -84,11 +91,14 @@ export async function emptyStore(store: Store): Promise<void> {
       begin
         for t in
           select c.oid::regclass::text as name,
-            pg_get_serial_sequence(c.oid::regclass::text, a.attname) as sequence
+            d.objid::regclass::text as sequence
           from pg_class c
-          left join pg_attribute a on a.attrelid = c.oid and a.attidentity <> ''
-          where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace
-            and c.relname not in ('schema_migration', 'stat_total')
+          left join pg_depend d on d.refobjid = c.oid and d.deptype in ('a', 'i')
+            and d.classid = 'pg_class'::regclass
+            and exists (select from pg_class s where s.oid = d.objid and s.relkind = 'S')
+          where c.relkind in ('r', 'p') and not c.relispartition
+            and c.relnamespace = 'public'::regnamespace
+            and c.relname not in ('schema_migration', 'archive', 'stat_total')
         loop
           execute format('select exists (select from %s)', t.name) into used;
           if not used and t.sequence is not null then

@@ -1,0 +1,50 @@
+// How a database is laid out: what it keeps of each event, and in how many pieces. In: settings for
+// the first migration. Out: what a database was made with, which is what holds from then on. Never
+// changes the layout of a database that exists.
+import type { Sql, Store } from "./connect.ts";
+
+/** What a database is made with. */
+export interface Layout {
+  /** What is kept of an event: "full", "light", or an operator's own (sql/README.md). */
+  profile: string;
+  /** Sequence numbers in a partition of `event` and `event_relay`; 0: one partition for all. */
+  partitionEvents: number;
+  /** Hash partitions of `event_id`. */
+  idPartitions: number;
+}
+
+/**
+ * A server's billion events stand in 40 partitions of some 15 GB with indexes and as much of
+ * sightings; each query plans over all of them (0.1 ms a partition). Embedded nothing is that large.
+ */
+export const DEFAULT_LAYOUT: Readonly<Record<Store["kind"], Layout>> = {
+  pglite: { profile: "full", partitionEvents: 0, idPartitions: 1 },
+  postgres: { profile: "full", partitionEvents: 25_000_000, idPartitions: 16 },
+};
+
+/** What a database was made with, and how far it has grown. */
+export interface ArchiveLayout extends Pick<Layout, "profile" | "partitionEvents"> {
+  /** Partitions of `event`. */
+  partitions: number;
+}
+
+/** Hands the layout to the migrations of this transaction, as settings `bigbrotr.…`. */
+export async function announceLayout(sql: Sql, layout: Layout): Promise<void> {
+  await sql`select
+    set_config('bigbrotr.profile', ${layout.profile}::text, true),
+    set_config('bigbrotr.partition_events', ${String(layout.partitionEvents)}::text, true),
+    set_config('bigbrotr.id_partitions', ${String(layout.idPartitions)}::text, true)`;
+}
+
+/** The layout of a migrated database. */
+export function readLayout(
+  store: Store,
+  o: { signal?: AbortSignal } = {},
+): Promise<ArchiveLayout> {
+  return store.run("read_layout", async (sql) => {
+    const [row] = await sql<ArchiveLayout[]>`
+      select profile, partition_events as "partitionEvents", partitions from archive`;
+    if (row === undefined) throw new Error("Cannot read the layout as the table archive is empty");
+    return { ...row };
+  }, { retry: true, signal: o.signal });
+}

@@ -1,0 +1,17 @@
+// What the archive takes on the disk, for benchmarks. In: a store. Out: bytes, with all indexes and
+// what is stored out of line. Never counts the write-ahead log.
+import type { Store } from "../../src/store/connect.ts";
+
+/** Bytes of these tables, all partitions; events, the ids they are found by, and sightings. */
+export function archiveBytes(
+  store: Store,
+  tables: readonly string[] = ["event", "event_id", "event_relay"],
+): Promise<number> {
+  return store.run("archive_bytes", async (sql) => {
+    const [row] = await sql<{ bytes: number }[]>`
+      select sum(pg_total_relation_size(p.relid))::bigint as bytes
+      from unnest(${`{${tables}}`}::text[]) as t, pg_partition_tree(t::regclass) as p
+      where p.isleaf`;
+    return row?.bytes ?? 0;
+  });
+}
