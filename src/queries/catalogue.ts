@@ -9,6 +9,8 @@ import { eventStats } from "./event_stats.ts";
 import { events } from "./events.ts";
 import { kindCounts } from "./kind_counts.ts";
 import { kindCountsByRelay } from "./kind_counts_by_relay.ts";
+import { latestAddressableEvents } from "./latest_addressable_events.ts";
+import { latestReplaceableEvents } from "./latest_replaceable_events.ts";
 import { networkStats } from "./network_stats.ts";
 import { pubkey } from "./pubkey.ts";
 import { pubkeyCounts } from "./pubkey_counts.ts";
@@ -40,6 +42,8 @@ export const CATALOGUE: readonly Query[] = [
   relayChanges,
   coverage,
   events,
+  latestReplaceableEvents,
+  latestAddressableEvents,
   eventCount,
   eventDailyCounts,
   eventRelays,
