@@ -15,7 +15,7 @@ import { testConfig, testDialer } from "../support/stages.ts";
 export const MONITOR = makeAuthor(7, 1);
 
 /** How one check is made. */
-export interface CheckOnce extends Pick<CheckDeps, "dns" | "geo" | "slots"> {
+export interface CheckOnce extends Pick<CheckDeps, "blocked" | "dns" | "geo" | "slots"> {
   /** `path=value`, beside those of every test. */
   sets: readonly string[];
   settings: Partial<CheckSettings>;
@@ -28,7 +28,7 @@ export interface CheckOnce extends Pick<CheckDeps, "dns" | "geo" | "slots"> {
 
 /** Checks `url` once. */
 export async function checkOnce(url: RelayUrl, options: Partial<CheckOnce> = {}): Promise<Check> {
-  const { sets = [], settings, ca, resolve, signed = true, signal, dns, geo } = options;
+  const { sets = [], settings, ca, resolve, signed = true, signal, blocked, dns, geo } = options;
   const config = await testConfig(...sets);
   return await checkRelay(url, {
     dialer: testDialer(config, {
@@ -38,6 +38,7 @@ export async function checkOnce(url: RelayUrl, options: Partial<CheckOnce> = {})
     slots: options.slots ?? new HostSlots(),
     settings: { ...checkSettings(config), retryBaseMs: 10, ...settings },
     signer: signed ? localSigner(MONITOR.secretKey) : undefined,
+    blocked,
     dns,
     geo,
   }, signal === undefined ? {} : { signal });

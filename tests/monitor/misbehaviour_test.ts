@@ -1,7 +1,7 @@
 // What the monitor makes of every way to be a bad relay: its verdict and reasons, and what it tells
 // the world. `silence` is no report at all, which is all that a relay without proof of life gets.
 import assert from "node:assert/strict";
-import { type Check, isOnline } from "../../src/model/check.ts";
+import { type Check, isOnline, readMsOf } from "../../src/model/check.ts";
 import { reportOf } from "../../src/monitor/report.ts";
 import { HostSlots } from "../../src/net/host_slots.ts";
 import { MACHINE_PREFIXES } from "../../src/nostr/machine_prefix.ts";
@@ -143,6 +143,12 @@ const cases: Case[] = [
     "online read=disconnected write=disconnected",
     "N:1 rtt-open",
   ],
+  [
+    "CLOSED in prose",
+    [DOCUMENT, closedWith("", "we are closed")],
+    "online read=refused",
+    "N:1 R:!writes rtt-open rtt-write",
+  ],
   // Log-ins.
   ["AUTH on connect, and nothing asked for it", [DOCUMENT, challengesOnly()], "online", GOOD],
   [
@@ -206,6 +212,12 @@ const cases: Case[] = [
     "NIP-11 elsewhere, in an overlay network",
     [nip11RedirectsTo("http://relay.loki/")],
     "online nip11=network_disabled",
+    "R:!auth R:!writes rtt-open rtt-read rtt-write",
+  ],
+  [
+    "NIP-11 a list",
+    [nip11([1, 2])],
+    "online nip11=not_an_object",
     "R:!auth R:!writes rtt-open rtt-read rtt-write",
   ],
   [
@@ -301,6 +313,9 @@ for (const [what, behaviours, expected, told] of cases) {
     assert.equal(verdict(check), expected);
     assert.equal(published(check), told);
     assert.equal(isOnline(check), expected.startsWith("online"));
+    const { open, read, write, auth, tls } = check;
+    if (!open.ok) assert.equal(read ?? write ?? auth ?? tls, undefined, "nothing more is measured");
+    assert.equal(readMsOf(check) !== undefined, told.includes("rtt-read"));
     assert.equal(slots.size, 0, "no slot is held past the check");
     await relay.seen.untilNoSockets();
   });
