@@ -10,3 +10,5 @@ export const RTT_BUCKETS = [0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 10,
 export const BATCH_BUCKETS = [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 2, 10] as const;
 /** A relay's turn in the archive. */
 export const TURN_BUCKETS = [0.1, 0.5, 2, 10, 30, 60, 300, 600, 1800] as const;
+/** The live tail is seconds behind, or something is wrong. */
+export const LAG_BUCKETS = [0.5, 1, 2, 5, 10, 30, 60, 300, 1800] as const;

@@ -49,7 +49,7 @@ export class DoorMetrics {
   job(kind: number, result: string, elapsedMs: number | undefined): void {
     this.#jobs.inc({ kind: String(kind), result });
     if (elapsedMs !== undefined) this.#jobSeconds.observe({ kind: String(kind) }, elapsedMs / 1000);
-    this.#predecessor.request("dvm", result === "answered");
+    this.#predecessor.request("dvm", result === "success");
   }
 
   /** How many relays the data vending machine is connected to. */

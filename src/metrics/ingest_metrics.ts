@@ -6,7 +6,7 @@
 import { DROP_REASONS, type DropCounts, type DropReason } from "../ingest/drop.ts";
 import { counter, gauge, histogram, type Registry } from "../lib/metrics.ts";
 import type { Verifier } from "../verify/verifier.ts";
-import { BATCH_BUCKETS, TURN_BUCKETS } from "./buckets.ts";
+import { BATCH_BUCKETS, LAG_BUCKETS, TURN_BUCKETS } from "./buckets.ts";
 
 /** What is read of a verifier. */
 export type WatchedVerifier = Pick<Verifier, "backend" | "workers" | "stats">;
@@ -21,6 +21,7 @@ export class IngestMetrics {
   readonly #events;
   readonly #turns;
   readonly #turnSeconds;
+  readonly #tailLag;
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -50,6 +51,11 @@ export class IngestMetrics {
       help:
         "Events that relays sent to the archive, by network and result (new, repeated, dropped).",
       labels: ["network", "result"],
+    });
+    this.#tailLag = histogram(registry, {
+      name: "bigbrotr_tail_lag_seconds",
+      help: "From the date of an event that came live to its commit.",
+      buckets: LAG_BUCKETS,
     });
     this.#turns = counter(registry, {
       name: "bigbrotr_sync_turns_total",
@@ -93,6 +99,11 @@ export class IngestMetrics {
     this.#events.inc({ network, result: "new" }, newEvents);
     this.#events.inc({ network, result: "repeated" }, repeated);
     this.#events.inc({ network, result: "dropped" }, drops);
+  }
+
+  /** An event that came live was committed so long after its date. */
+  tailLag(seconds: number): void {
+    this.#tailLag.observe(seconds);
   }
 
   /** A relay's turn is over. */

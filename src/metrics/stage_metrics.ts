@@ -80,6 +80,19 @@ export class StageMetrics {
         }
       },
     });
+    gauge(this.#registry, {
+      name: "bigbrotr_stage_now",
+      help: "How things stand in a stage now, by its own names.",
+      labels: ["stage", "item"],
+      collect: (family) => {
+        family.reset();
+        for (const { name, now = {} } of statuses()) {
+          for (const [item, n] of Object.entries(now)) {
+            family.set({ stage: name, item: items.value(item) }, n);
+          }
+        }
+      },
+    });
     for (const [name, { field, help }] of Object.entries(MOMENTS)) {
       gauge(this.#registry, {
         name,

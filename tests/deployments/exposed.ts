@@ -101,7 +101,7 @@ export function useEverything(metrics: Metrics): void {
   metrics.relays.checked("tor", "online");
   metrics.relays.rtt("tor", "open", 1);
   metrics.relays.published(0, "ok");
-  metrics.doors.job(5400, "answered", 1);
+  metrics.doors.job(5400, "success", 1);
   metrics.doors.dvmRelays(1);
   metrics.doors.request("/", 200, 1);
   metrics.process.watchQueue("ingest", () => 0);

@@ -139,7 +139,7 @@ Deno.test("the predecessor's dashboards find the families, labels and buckets th
   metrics.cycle(statusOf("monitor"), new TypeError("x"));
   metrics.doors.request("/v1/relays", 200, 1);
   metrics.doors.request("/v1/relays", 500, 1);
-  metrics.doors.job(5400, "answered", 5);
+  metrics.doors.job(5400, "success", 5);
   const text = await metrics.text();
   const value = (series: string): string | undefined =>
     text.split("\n").find((line) => line.startsWith(`${series} `))?.split(" ")[1];
