@@ -1,6 +1,7 @@
 // Every question there is, in the order in which help and announcements list them. A new question is
 // a file of its own and a line here; HTTP routes, DVM jobs, their announcement and the command line
 // follow from it.
+import { compare } from "./compare.ts";
 import { coverage } from "./coverage.ts";
 import { eventCount } from "./event_count.ts";
 import { eventDailyCounts } from "./event_daily_counts.ts";
@@ -40,6 +41,7 @@ export const CATALOGUE: readonly Query[] = [
   relay,
   uptime,
   relayChanges,
+  compare,
   coverage,
   events,
   latestReplaceableEvents,

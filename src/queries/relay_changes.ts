@@ -4,6 +4,7 @@ import { z } from "zod";
 import { keyInteger, keyText } from "./cursor.ts";
 import { integerParam, relayParam, textParam } from "./params.ts";
 import { defineQuery, type KeyedRow } from "./query.ts";
+import type { Read } from "./read.ts";
 import { relayRow, timeRow } from "./rows.ts";
 import { cut } from "../lib/text.ts";
 
@@ -13,7 +14,8 @@ const MAX_MOMENT = 253_402_300_799;
 const MAX_VALUE = 500;
 const MAX_FIELDS = 50;
 
-const fieldSchema = z.object({
+/** A field that differs. */
+export const fieldSchema = z.object({
   field: z.string().describe("Which field of the document; of a state, state"),
   before: z.string().nullable().describe("Its value as JSON, cut; null when there was none"),
   after: z.string().nullable().describe("Its value as JSON, cut; null when there is none"),
@@ -44,51 +46,66 @@ export const relayChanges = defineQuery({
   example: { type: "nip11" },
   key: z.tuple([keyInteger, keyText, keyText]),
   async page(sql, params, { after, limit }): Promise<Keyed[]> {
-    const { relay, type, since = 0, until = MAX_MOMENT } = params;
-    const upTo = after === undefined ? until : Math.min(until, after[0]);
-    const ofRelay = relay === undefined ? sql`` : sql`and r.url = ${relay}`;
-    const ofType = type === undefined ? sql`` : sql`and m.type = ${type}`;
-    // Each branch in its own order and with its own limit, so that neither reads all there is.
-    const rows = await sql<Columns[]>`
-      select c.* from (
-        (select r.url as relay_url, m.type, m.generated_at as changed_at,
-            p.confirmed_at as held_until, o.data as before, d.data as after
-          from relay_metadata m
-          join relay r on r.id = m.relay_id
-          join lateral (
-            select * from relay_metadata p
-            where p.relay_id = m.relay_id and p.type = m.type and p.generated_at < m.generated_at
-            order by p.generated_at desc limit 1
-          ) p on true
-          join metadata o on o.id = p.metadata_id
-          join metadata d on d.id = m.metadata_id
-          where m.generated_at between ${since}::bigint and ${upTo}::bigint ${ofRelay} ${ofType}
-            ${
-      after === undefined ? sql`` : sql`and (-m.generated_at, r.url, m.type)
-              > (${-after[0]}::bigint, ${after[1]}, ${after[2]})`
-    }
-          order by m.generated_at desc, r.url, m.type
-          limit ${limit})
-        union all
-        (select r.url, 'state', t.at, t.at, to_jsonb(t.before), to_jsonb(t.state)
-          from relay_transition t join relay r on r.id = t.relay_id
-          where t.at between ${since}::bigint and ${upTo}::bigint ${ofRelay}
-            and ${type === undefined || type === "state"}
-            ${
-      after === undefined ? sql`` : sql`and (-t.at, r.url, 'state')
-              > (${-after[0]}::bigint, ${after[1]}, ${after[2]})`
-    }
-          order by t.at desc, r.url
-          limit ${limit})
-      ) c
-      order by c.changed_at desc, c.relay_url, c.type
-      limit ${limit}`;
-    return rows.map(({ before, after: now, ...row }): Keyed => ({
-      row: { ...row, fields: changedFields(row.type, before, now) },
-      key: [row.changed_at, row.relay_url, row.type],
-    }));
+    const rows = await readChanges(sql, params, { after, limit });
+    return rows.map((row): Keyed => ({ row, key: [row.changed_at, row.relay_url, row.type] }));
   },
 });
+
+/** Changes, newest first; at most `limit` of them after the key. */
+export async function readChanges(
+  sql: Read,
+  params: {
+    relay?: string | undefined;
+    type?: string | undefined;
+    since?: number | undefined;
+    until?: number | undefined;
+  },
+  { after, limit }: { after: Key | undefined; limit: number },
+): Promise<ChangeRow[]> {
+  const { relay, type, since = 0, until = MAX_MOMENT } = params;
+  const upTo = after === undefined ? until : Math.min(until, after[0]);
+  const ofRelay = relay === undefined ? sql`` : sql`and r.url = ${relay}`;
+  const ofType = type === undefined ? sql`` : sql`and m.type = ${type}`;
+  // Each branch in its own order and with its own limit, so that neither reads all there is.
+  const rows = await sql<Columns[]>`
+    select c.* from (
+      (select r.url as relay_url, m.type, m.generated_at as changed_at,
+          p.confirmed_at as held_until, o.data as before, d.data as after
+        from relay_metadata m
+        join relay r on r.id = m.relay_id
+        join lateral (
+          select * from relay_metadata p
+          where p.relay_id = m.relay_id and p.type = m.type and p.generated_at < m.generated_at
+          order by p.generated_at desc limit 1
+        ) p on true
+        join metadata o on o.id = p.metadata_id
+        join metadata d on d.id = m.metadata_id
+        where m.generated_at between ${since}::bigint and ${upTo}::bigint ${ofRelay} ${ofType}
+          ${
+    after === undefined ? sql`` : sql`and (-m.generated_at, r.url, m.type)
+            > (${-after[0]}::bigint, ${after[1]}, ${after[2]})`
+  }
+        order by m.generated_at desc, r.url, m.type
+        limit ${limit})
+      union all
+      (select r.url, 'state', t.at, t.at, to_jsonb(t.before), to_jsonb(t.state)
+        from relay_transition t join relay r on r.id = t.relay_id
+        where t.at between ${since}::bigint and ${upTo}::bigint ${ofRelay}
+          and ${type === undefined || type === "state"}
+          ${
+    after === undefined ? sql`` : sql`and (-t.at, r.url, 'state')
+            > (${-after[0]}::bigint, ${after[1]}, ${after[2]})`
+  }
+        order by t.at desc, r.url
+        limit ${limit})
+    ) c
+    order by c.changed_at desc, c.relay_url, c.type
+    limit ${limit}`;
+  return rows.map(({ before, after: now, ...row }) => ({
+    ...row,
+    fields: changedFields(row.type, before, now),
+  }));
+}
 
 /** The fields of two documents that differ; a value that is no object is one field of its type. */
 function changedFields(type: string, before: unknown, after: unknown): Field[] {
@@ -127,7 +144,10 @@ interface Columns {
   after: unknown;
 }
 
-type Keyed = KeyedRow<
-  Omit<Columns, "before" | "after"> & { fields: Field[] },
-  [changedAt: number, relayUrl: string, type: string]
->;
+/** One change. */
+export interface ChangeRow extends Omit<Columns, "before" | "after"> {
+  fields: Field[];
+}
+
+type Key = [changedAt: number, relayUrl: string, type: string];
+type Keyed = KeyedRow<ChangeRow, Key>;

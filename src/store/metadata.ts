@@ -5,6 +5,7 @@ import canonicalize from "canonicalize";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Store } from "./connect.ts";
 import { storableJson } from "./pg_text.ts";
+import { refreshRelayFacts } from "./relay_facts.ts";
 
 /** A document as it was read. */
 export interface RelayDocument {
@@ -55,7 +56,12 @@ export function putRelayMetadata(
   return store.run("relay_metadata_insert", async (sql) => {
     const [row] = await sql<{ n: number }[]>`
       select relay_metadata_insert_cascade(${JSON.stringify(rows)}::text::jsonb) as n`;
-    return { changed: row?.n ?? 0 };
+    const changed = row?.n ?? 0;
+    if (changed > 0) {
+      const at = Math.max(...list.map(({ generatedAt }) => generatedAt)) + 1;
+      await refreshRelayFacts(sql, list.map(({ relayId }) => relayId), at);
+    }
+    return { changed };
   }, { retry: true, signal: o.signal });
 }
 

@@ -5,6 +5,7 @@ import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Store } from "./connect.ts";
 import { storableJson, storableText, textArray } from "./pg_text.ts";
+import { refreshRelayFacts } from "./relay_facts.ts";
 
 /** A relay to check now. */
 export interface CheckClaim {
@@ -121,6 +122,9 @@ export function insertChecks(
   }));
   return store.run("relay_check_insert", async (sql) => {
     await sql`select relay_check_insert(${JSON.stringify(rows)}::text::jsonb)`;
+    // Up to the next second, so that the check itself is in.
+    const at = Math.max(...list.map(({ checkedAt }) => checkedAt)) + 1;
+    await refreshRelayFacts(sql, list.map(({ relayId }) => relayId), at);
   }, { retry: true, signal: o.signal });
 }
 

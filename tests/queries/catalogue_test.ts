@@ -8,9 +8,11 @@ import { encodeCursor } from "../../src/queries/cursor.ts";
 import { paramInfo } from "../../src/queries/params.ts";
 import type { Query } from "../../src/queries/query.ts";
 import { refreshEventMarks } from "../../src/store/event_marks.ts";
-import { generateEvents } from "../support/events.ts";
+import type { Store } from "../../src/store/connect.ts";
+import { generateEvents, makeAuthor } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
 import { allPages, AT, fillArchive, rowsOf, WIDE } from "./archive.ts";
+import { addReports, report } from "./reports.ts";
 
 /** An event that the archive of these tests has, seen on several relays. */
 const EVENT = generateEvents(20, { seed: 3, authors: 8, oddShare: 0.1 })[1];
@@ -27,11 +29,14 @@ const GIVEN: Record<string, Record<string, string>[]> = {
     { sort: "events" },
     { sort: "checked" },
     { sort: "discovered" },
+    { sort: "uptime", span: "24h" },
+    { sort: "name" },
     { text: "example" },
   ],
   relay: [{ relay: "alpha.example.com" }],
   uptime: [{ at: String(AT) }, { at: String(AT), span: "24h" }],
   relay_changes: [{}, { type: "state" }],
+  compare: [{}, { relay: "alpha.example.com" }],
   coverage: [{}, { state: "closed" }, { relay: "alpha.example.com" }],
   event_daily_counts: [{
     since: String((EVENT?.created_at ?? 0) - 100 * 86_400),
@@ -54,6 +59,17 @@ const GIVEN: Record<string, Record<string, string>[]> = {
     { group: "p", filter: '{"kinds":[7]}' },
   ],
 };
+
+/** The archive, and what other monitors say of its relays. */
+async function fill(store: Store, count: number): Promise<void> {
+  await fillArchive(store, count);
+  await addReports(store, [
+    report("wss://alpha.example.com", AT - 10, [["rtt-open", "80"], ["N", "11"], ["R", "!auth"]]),
+    report("wss://beta.example.com/", AT - 20),
+    report("wss://alpha.example.com/", AT - 30, [], makeAuthor(8, 2)),
+    report("wss://gamma.example.com/inbox", AT - 30, []),
+  ]);
+}
 
 function givenFor(query: Query): Record<string, string>[] {
   return GIVEN[query.name] ?? [{}];
@@ -82,7 +98,7 @@ storeTest("every example runs on an empty archive", async (store) => {
 });
 
 storeTest("rows are what the row schemas say, no field more and no field less", async (store) => {
-  await fillArchive(store, 60);
+  await fill(store, 60);
   await refreshEventMarks(store, { maxRows: 1_000 });
   for (const query of CATALOGUE) {
     const strict = z.strictObject(query.row.shape);
@@ -98,7 +114,7 @@ storeTest("rows are what the row schemas say, no field more and no field less", 
 });
 
 storeTest("pages of any size add up to the whole answer, in the same order", async (store) => {
-  await fillArchive(store, 60);
+  await fill(store, 60);
   await refreshEventMarks(store, { maxRows: 1_000 });
   for (const query of CATALOGUE) {
     for (const given of givenFor(query)) {
@@ -225,7 +241,7 @@ storeTest(
 storeTest(
   "a cursor that somebody made up is refused or answered, never an exception",
   async (store) => {
-    await fillArchive(store, 20);
+    await fill(store, 20);
     const part = fc.oneof(
       fc.string({ unit: "binary" }),
       fc.maxSafeInteger(),
