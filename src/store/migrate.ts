@@ -13,8 +13,10 @@ import statistics from "../../sql/migrations/0005_statistics.sql" with { type: "
 import views from "../../sql/migrations/0006_views.sql" with { type: "text" };
 import monitor from "../../sql/migrations/0007_monitor.sql" with { type: "text" };
 import marks from "../../sql/migrations/0009_marks.sql" with { type: "text" };
+import archiveComparison from "../../sql/migrations/0011_archive_comparison.sql" with {
+  type: "text",
+};
 import dvmPayment from "../../sql/migrations/0013_dvm_payment.sql" with { type: "text" };
-import relayFacts from "../../sql/migrations/0014_relay_facts.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
 import { announceLayout, DEFAULT_LAYOUT, type Layout } from "./layout.ts";
 
@@ -34,8 +36,8 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0006_views", sql: views },
   { name: "0007_monitor", sql: monitor },
   { name: "0009_marks", sql: marks },
+  { name: "0011_archive_comparison", sql: archiveComparison },
   { name: "0013_dvm_payment", sql: dvmPayment },
-  { name: "0014_relay_facts", sql: relayFacts },
 ];
 
 /** The database was migrated by a newer program. */

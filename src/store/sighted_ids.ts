@@ -25,9 +25,16 @@ const SCAN_ROWS = 5_000;
  */
 export async function* sightedIds(
   store: Store,
-  o: { relayId: number; filter: Filter; window: CoverageWindow; signal?: AbortSignal | undefined },
+  o: {
+    relayId: number;
+    filter: Filter;
+    window: CoverageWindow;
+    /** Sightings up to this number alone. */
+    upTo?: number;
+    signal?: AbortSignal | undefined;
+  },
 ): AsyncGenerator<SightedId[]> {
-  const { relayId, filter, window: { since, until }, signal } = o;
+  const { relayId, filter, window: { since, until }, upTo, signal } = o;
   let cursor: SightedId | undefined;
   for (;;) {
     const rows = await store.run("sighted_ids", async (sql) => {
@@ -43,7 +50,9 @@ export async function* sightedIds(
           select created_at, id,
             row_number() over (order by created_at desc, id desc)::int as n,
             exists (select from event_relay s
-              where s.event_seq = page.seq and s.relay_id = ${relayId}::int) as sighted
+              where s.event_seq = page.seq and s.relay_id = ${relayId}::int ${
+        upTo === undefined ? sql`` : sql`and s.seq <= ${upTo}::bigint`
+      }) as sighted
           from page
         )
         select created_at as "createdAt", encode(id, 'hex') as id, sighted, n from judged

@@ -1,8 +1,8 @@
 // Our side of a reconciliation (NIP-77): the ids that we hold of a window, in flat arrays. In: ids,
 // newest first, as the store gives them. Out: what nostr-tools' Negentropy asks its storage for.
 // Its own storage keeps an object per id: a million of them take 0.6 GB, these take 40 MB.
-import { createHash } from "node:crypto";
 import { nip77 } from "nostr-tools";
+import { fingerprintOf, ID_WORDS } from "./id_sum.ts";
 
 /** A position in the order of negentropy: by second, then by id; a prefix comes before its ids. */
 export interface Bound {
@@ -11,8 +11,6 @@ export interface Bound {
 }
 
 const ID_BYTES = 32;
-const ID_WORDS = ID_BYTES / 4;
-const FINGERPRINT_BYTES = 16;
 const WORD = 2 ** 32;
 const START: Bound = { timestamp: 0, id: new Uint8Array() };
 
@@ -41,6 +39,36 @@ export class IdSet extends nip77.NegentropyStorageVector {
     this.#seconds[this.#count] = second;
     this.#bytes.subarray(this.#count * ID_BYTES).setFromHex(idHex);
     this.#count += 1;
+  }
+
+  /** Adds ids of anywhere that are not in it; false when they don't fit, and nothing is added. */
+  add(list: readonly { second: number; idHex: string }[]): boolean {
+    if (this.#count + list.length > this.#seconds.length) return false;
+    const added = list.map(({ second, idHex }) => ({
+      timestamp: second,
+      id: Uint8Array.fromHex(idHex),
+    })).sort(compare);
+    // From the oldest on: each is put behind those that come before it, and they are moved once.
+    let from = this.#count;
+    let to = this.#count + added.length;
+    this.#count = to;
+    for (const item of added) {
+      while (from > 0 && compare(this.#stored(from - 1), item) < 0) this.#move(--from, --to);
+      to -= 1;
+      this.#seconds[to] = item.timestamp;
+      this.#bytes.set(item.id, to * ID_BYTES);
+    }
+    return true;
+  }
+
+  #stored(at: number): Bound {
+    const id = this.#bytes.subarray(at * ID_BYTES, (at + 1) * ID_BYTES);
+    return { timestamp: this.#seconds[at] ?? 0, id };
+  }
+
+  #move(from: number, to: number): void {
+    this.#seconds[to] = this.#seconds[from] ?? 0;
+    this.#bytes.copyWithin(to * ID_BYTES, from * ID_BYTES, (from + 1) * ID_BYTES);
   }
 
   /** Drops what was added last, as far as it is of this second. */
@@ -116,9 +144,7 @@ export class IdSet extends nip77.NegentropyStorageVector {
       sum[word] = value % WORD;
       carry = Math.floor(value / WORD);
     }
-    const digest = createHash("sha256").update(new Uint8Array(sum.buffer))
-      .update(varint(end - begin)).digest();
-    return new Uint8Array(digest.subarray(0, FINGERPRINT_BYTES));
+    return fingerprintOf(sum, end - begin);
   }
 }
 
@@ -130,13 +156,4 @@ function compare(a: Bound, b: Bound): number {
     if (difference !== 0) return difference;
   }
   return a.id.length - b.id.length;
-}
-
-/** Seven bits a byte, the highest first; the top bit says that more follow. */
-function varint(value: number): Uint8Array {
-  const groups = [value % 128];
-  for (let left = Math.floor(value / 128); left > 0; left = Math.floor(left / 128)) {
-    groups.unshift(left % 128 + 128);
-  }
-  return Uint8Array.from(groups);
 }

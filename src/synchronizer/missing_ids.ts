@@ -20,7 +20,7 @@ export interface MissingIdsDeps {
 /** How a download ended. */
 export interface MissingIdsResult {
   /** Events that are archived now. */
-  got: number;
+  got: { second: number; idHex: string }[];
   /** Ids that the relay did not give, or gave something else for. */
   undelivered: Set<string>;
   /** Why it was cut short; the rest is among `undelivered`. */
@@ -48,7 +48,7 @@ export async function fetchMissing(
 }
 
 class Download {
-  got = 0;
+  readonly got: { second: number; idHex: string }[] = [];
   stop: OpenReason | undefined;
   readonly undelivered: Set<string>;
   readonly #deps: MissingIdsDeps;
@@ -84,8 +84,11 @@ class Download {
     const page = await this.#deps.byIds(asked);
     const { accepted } = await this.#deps.take(page);
     let got = 0;
-    for (const { id } of accepted) if (this.undelivered.delete(id)) got += 1;
-    this.got += got;
+    for (const { id, created_at } of accepted) {
+      if (!this.undelivered.delete(id)) continue;
+      got += 1;
+      this.got.push({ second: created_at, idHex: id });
+    }
     if (page.end === "stopped") this.stop ??= page.stop ?? "protocol_error";
     // Silence once may be an accident, or the end of a page without an EOSE.
     if (page.end === "idle" && got === 0 && ++this.#idle > 1) this.stop ??= "idle";

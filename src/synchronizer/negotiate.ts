@@ -51,9 +51,7 @@ export async function negotiate(
     const answer = await session.exchange(payload);
     if (!answer.ok) {
       const { end } = answer;
-      return end.reason === "closed" && TOO_MANY.test(end.message ?? "")
-        ? { ok: false, why: "overflow" }
-        : { ok: false, why: "ended", end };
+      return isTooMany(end) ? { ok: false, why: "overflow" } : { ok: false, why: "ended", end };
     }
     try {
       ours.rewind();
@@ -66,6 +64,11 @@ export async function negotiate(
     if (payload === null) return { ok: true, need, have };
   }
   return { ok: false, why: "nonsense" };
+}
+
+/** Whether the relay has refused because the window holds more than it takes in one go. */
+export function isTooMany(end: SubscriptionEnd): boolean {
+  return end.reason === "closed" && TOO_MANY.test(end.message ?? "");
 }
 
 /** The seconds of a range, within the window; all of it for a range that lies elsewhere. */

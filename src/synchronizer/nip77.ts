@@ -13,14 +13,16 @@ import { insertSightings } from "../store/event_relays.ts";
 import { knownEvents } from "../store/events.ts";
 import type { Store } from "../store/connect.ts";
 import { getState, putState } from "../store/service_state.ts";
-import { countInWindow, sightedIds } from "../store/sighted_ids.ts";
+import { countInWindow } from "../store/sighted_ids.ts";
 import { IdSet } from "./id_set.ts";
 import type { Ledger } from "./ledger.ts";
 import type { SyncLimits } from "./limits.ts";
 import { negotiate, type Negotiation } from "./negotiate.ts";
+import { OurSide } from "./our_side.ts";
 import type { PageAnswer } from "./page.ts";
 import type { OpenReason } from "./reasons.ts";
-import { type OurIds, reconcile, type Reconciliation } from "./reconcile.ts";
+import { recompare } from "./recompare.ts";
+import { reconcile, type Reconciliation } from "./reconcile.ts";
 import type { NegentropyOptions, RelaySession } from "./session.ts";
 
 /** What it works with. */
@@ -51,6 +53,8 @@ const SERVICE = "synchronizer";
 const NIP_NEGENTROPY = 77;
 const VERDICT_SECONDS = 86_400;
 const NARROW_SECONDS = 86_400;
+/** New ground up to this is looked at together with a comparison of everything, where one is due. */
+const RECENT_SECONDS = 2 * 86_400;
 /** Archived events in new ground of less than a day that make reconciling cheaper than a page. */
 const FEW_EVENTS = 20;
 /** A relay that does not list NIP-77 is not waited for long: mostly it does not know the verb, */
@@ -77,6 +81,7 @@ const log = logger("synchronizer");
 export class Nip77 {
   readonly #deps: Nip77Deps;
   readonly #key: string;
+  readonly #ours: OurSide;
   #state: Remembered | undefined;
   #session: RelaySession | undefined;
 
@@ -91,6 +96,7 @@ export class Nip77 {
   private constructor(deps: Nip77Deps, key: string, state: Remembered | undefined) {
     this.#deps = deps;
     this.#key = key;
+    this.#ours = new OurSide({ ...deps, maxIds: deps.limits.reconcileIds });
     this.#state = state;
   }
 
@@ -99,12 +105,28 @@ export class Nip77 {
     this.#session = session;
   }
 
+  /** Whether it worked when it was tried last. */
+  get hasWorked(): boolean {
+    return this.#state?.works === true;
+  }
+
   /** Whether a comparison of what is closed is due; true only where NIP-77 has worked. */
   get recheckIsDue(): boolean {
     const state = this.#state;
     if (state === undefined || !state.works) return false;
     return state.recheck !== undefined ||
       (state.recheckedAt ?? -Infinity) <= this.#deps.now - this.#deps.limits.recheckSeconds;
+  }
+
+  /**
+   * Whether a comparison of everything that is due will do for these holes too: what is new since
+   * the last turn is not walked first, and with nothing new no page is asked for.
+   */
+  async takesOn(holes: readonly CoverageWindow[]): Promise<boolean> {
+    const { window } = this.#deps;
+    const from = Math.max(window.since + 1, window.until - RECENT_SECONDS);
+    return this.recheckIsDue && this.#state?.recheck === undefined &&
+      holes.length > 0 && holes.every(({ since }) => since >= from) && await this.works();
   }
 
   /** Whether NIP-77 works here; tried once a day, for a relay's list of NIPs is a claim. */
@@ -133,40 +155,15 @@ export class Nip77 {
   }
 
   /** Reconciles this ground. A relay that fails here by habit is not asked again for a day. */
-  async reconcile(
-    ground: CoverageWindow,
-    moved: (below: number) => Promise<void> = () => this.#deps.moved(),
-  ): Promise<Reconciliation> {
-    const { ledger, limits, signal, take, mustStop, url } = this.#deps;
-    const session = this.#requireSession();
-    const done = await reconcile(ground, {
-      ledger,
-      take,
-      mustStop,
-      moved,
-      maxIds: limits.reconcileIds,
-      idsPerRequest: Math.min(limits.idsPerRequest, session.claims.maxLimit ?? Infinity),
-      idRequests: limits.idRequests,
-      open: (window) => session.negentropy(this.#within(window), { signal }),
-      newest: (window) => session.page({ ...this.#within(window), limit: 1 }, { signal }),
-      byIds: (ids) => session.byIds(ids, { signal }),
-      ours: (window) => this.#ours(window),
-      recognise: (ids) => this.#recognise(ids),
-    });
-    signal?.throwIfAborted();
+  async reconcile(ground: CoverageWindow): Promise<Reconciliation> {
+    const done = await this.#reconcile(ground, () => this.#deps.moved());
     const { window } = this.#deps;
     if (
       done.below === undefined && ground.since === window.since && ground.until === window.until
     ) {
       await this.#rechecked(this.#deps.now);
     }
-    if (done.fault !== undefined) {
-      log.debug("{url}: NIP-77 ended: {fault}", { url, fault: done.fault });
-      if (done.isHabit) {
-        await this.#remember({ ...this.#state, works: false, triedAt: this.#deps.now });
-      }
-    }
-    return done;
+    return await this.#settled(done);
   }
 
   /** Compares everything once more, or what an earlier turn has left of that. */
@@ -178,10 +175,12 @@ export class Nip77 {
     let reached = until;
     const done: Reconciliation = until < window.since
       ? { undelivered: false }
-      : await this.reconcile({ since: window.since, until }, async (below) => {
-        reached = below;
-        await this.#deps.moved();
-      });
+      : await this.#settled(
+        await this.#recompare({ since: window.since, until }, async (below) => {
+          reached = below;
+          await this.#deps.moved();
+        }),
+      );
     const { works, triedAt, recheckedAt } = this.#requireState();
     if (done.below === undefined) await this.#rechecked(startedAt);
     else {
@@ -230,24 +229,63 @@ export class Nip77 {
     return found;
   }
 
-  async #ours(asked: CoverageWindow): Promise<OurIds | undefined> {
-    const { store, relayId, filter, limits, signal } = this.#deps;
-    const ids = new IdSet(limits.reconcileIds);
-    let window = asked;
-    for await (const batch of sightedIds(store, { relayId, filter, window: asked, signal })) {
-      for (const { createdAt, id } of batch) {
-        if (ids.size() < limits.reconcileIds) {
-          ids.prepend(createdAt, id);
-          continue;
-        }
-        // The second that does not fit wholly is for the next window.
-        if (createdAt === asked.until) return undefined;
-        window = { since: createdAt + 1, until: asked.until };
-        ids.dropSecond(createdAt);
-        return { window, ids };
-      }
+  async #reconcile(
+    ground: CoverageWindow,
+    moved: (below: number) => Promise<void>,
+  ): Promise<Reconciliation> {
+    const { ledger, limits, signal, mustStop } = this.#deps;
+    const session = this.#requireSession();
+    const done = await reconcile(ground, {
+      ledger,
+      mustStop,
+      moved,
+      take: (page) => this.#take(page),
+      maxIds: limits.reconcileIds,
+      idsPerRequest: Math.min(limits.idsPerRequest, session.claims.maxLimit ?? Infinity),
+      idRequests: limits.idRequests,
+      open: (window) => session.negentropy(this.#within(window), { signal }),
+      newest: (window) => session.page({ ...this.#within(window), limit: 1 }, { signal }),
+      byIds: (ids) => session.byIds(ids, { signal }),
+      ours: (window) => this.#ours.ids(window),
+      recognise: (ids) => this.#recognise(ids),
+    });
+    signal?.throwIfAborted();
+    return done;
+  }
+
+  async #recompare(
+    ground: CoverageWindow,
+    moved: (below: number) => Promise<void>,
+  ): Promise<Reconciliation> {
+    const { ledger, signal, mustStop } = this.#deps;
+    const session = this.#requireSession();
+    await this.#ours.refresh();
+    const done = await recompare(ground, {
+      ledger,
+      mustStop,
+      moved,
+      open: (window) => session.negentropy(this.#within(window), { signal }),
+      groups: (window, parts) => this.#ours.groups(window, parts),
+      reconcile: (window) => this.#reconcile(window, moved),
+    });
+    signal?.throwIfAborted();
+    return done;
+  }
+
+  /** Remembers a relay whose NIP-77 does not work after all. */
+  async #settled(done: Reconciliation): Promise<Reconciliation> {
+    if (done.fault === undefined) return done;
+    log.debug("{url}: NIP-77 ended: {fault}", { url: this.#deps.url, fault: done.fault });
+    if (done.isHabit) {
+      await this.#remember({ ...this.#state, works: false, triedAt: this.#deps.now });
     }
-    return { window, ids };
+    return done;
+  }
+
+  async #take(page: PageAnswer): Promise<PageResult> {
+    const result = await this.#deps.take(page);
+    if (result.newSightings > 0) this.#ours.grow();
+    return result;
   }
 
   async #recognise(ids: readonly string[]): Promise<ReadonlySet<string>> {
@@ -258,14 +296,16 @@ export class Nip77 {
       const asked = ids.slice(at, at + LOOKUP_IDS).filter((id) => isHex(id, 32));
       const seqs = await knownEvents(store, asked, options);
       const rows = [...seqs.values()].map((seq) => ({ seq, relayId, seenAt: now }));
+      if (rows.length > 0) this.#ours.grow();
       this.#deps.sighted(await insertSightings(store, rows, options));
       for (const id of seqs.keys()) held.add(id);
     }
     return held;
   }
 
-  /** Everything was compared, beginning at this time. */
+  /** Everything was compared, beginning at this time: the next turn finds its sums ready. */
   async #rechecked(startedAt: number): Promise<void> {
+    if (this.#ours.hasGrown) await this.#ours.refresh();
     const { works, triedAt } = this.#requireState();
     await this.#remember({ works, triedAt, recheckedAt: startedAt });
   }

@@ -48,7 +48,7 @@ export interface OurIds {
 /** How far a reconciliation came. */
 export interface Reconciliation {
   /** The newest second that was not reconciled; undefined when all was. */
-  below?: number;
+  below?: number | undefined;
   /** Why the relay gives no more answers. */
   stop?: OpenReason;
   /** Why NIP-77 leads no further here, in words for the log. */
@@ -110,8 +110,10 @@ type WindowEnd =
 
 async function reconcileWindow(asked: CoverageWindow, deps: ReconcileDeps): Promise<WindowEnd> {
   let window = asked;
+  let known: OurIds | undefined;
   for (let round = 1;; round++) {
-    const ours = await deps.ours(window);
+    const ours = known ?? await deps.ours(window);
+    known = undefined;
     if (ours === undefined) {
       return { kind: "overflow", window: { since: window.until, until: window.until } };
     }
@@ -129,7 +131,11 @@ async function reconcileWindow(asked: CoverageWindow, deps: ReconcileDeps): Prom
     const missing = need.size === held.size ? [] : [...need.keys()].filter((id) => !held.has(id));
     const { got, undelivered, stop } = await fetchMissing(missing, deps);
     if (stop !== undefined) return { kind: "stop", stop };
-    if (got > 0 && round < MAX_ROUNDS) continue;
+    if (got.length > 0 && round < MAX_ROUNDS) {
+      // What was held from elsewhere has to be read, and what does not fit.
+      if (held.size === 0 && ours.ids.add(got)) known = ours;
+      continue;
+    }
     const open = partsOf(undelivered, need);
     const isNews = need.size > 0 || have.size > 0 ||
       !deps.ledger.isClosed(window, "reconciled");
@@ -143,7 +149,11 @@ async function reconcileWindow(asked: CoverageWindow, deps: ReconcileDeps): Prom
 
 const EMPTY: ReadonlySet<string> = new Set();
 
-function ended(reason: OpenReason, message = ""): WindowEnd {
+/** What the end of a session means: the relay's pause, or a fault of its NIP-77. */
+export function ended(
+  reason: OpenReason,
+  message = "",
+): { kind: "stop"; stop: OpenReason } | { kind: "fault"; fault: string; isHabit: boolean } {
   if (reason === "rate_limited") return { kind: "stop", stop: reason };
   const isHabit = reason !== "disconnected";
   return { kind: "fault", fault: message === "" ? reason : `${reason}: ${message}`, isHabit };

@@ -130,7 +130,8 @@ async function fillPeer(
   };
 }
 
-async function benchDatabase(stack: AsyncDisposableStack): Promise<string> {
+/** A server of its own, or the one of DATABASE_URL: the URL of an empty database. */
+export async function benchDatabase(stack: AsyncDisposableStack): Promise<string> {
   const given = Deno.env.get("DATABASE_URL");
   if (given !== undefined) return stack.use(await createDatabase(given)).url;
   // The settings of a small dedicated server, durability on.

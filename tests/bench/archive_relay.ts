@@ -7,6 +7,7 @@ import { generateEvents, REGULAR_KINDS } from "../support/events.ts";
 
 /** What the relays give in one page. */
 export const RELAY_CAP = 500;
+const LATE_EVENTS = 10;
 
 /** Running relays; disposing of them ends their process. */
 export interface ArchiveRelay extends AsyncDisposable {
@@ -14,6 +15,8 @@ export interface ArchiveRelay extends AsyncDisposable {
   readonly paged: RelayUrl;
   /** NIP-77 beside them. */
   readonly reconciling: RelayUrl;
+  /** The relay with NIP-77 gets one event more, older than most; resolves when it has it. */
+  addLate(): Promise<void>;
 }
 
 /** Starts the relays with so many events, and resolves when they listen. */
@@ -26,15 +29,26 @@ export async function startArchiveRelay(events: number): Promise<ArchiveRelay> {
   }).spawn();
   const lines = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   let said = "";
-  while (!said.includes("\n")) {
-    const { value, done } = await lines.read();
-    if (done) throw new Error(`Cannot start the relays: they ended with ${said}`);
-    said += value;
-  }
+  const line = async (): Promise<string> => {
+    while (!said.includes("\n")) {
+      const { value, done } = await lines.read();
+      if (done) throw new Error(`Cannot talk to the relays: they ended with ${said}`);
+      said += value;
+    }
+    const [first = ""] = said.split("\n", 1);
+    said = said.slice(first.length + 1);
+    return first;
+  };
+  const urls = JSON.parse(await line()) as Pick<ArchiveRelay, "paged" | "reconciling">;
+  const orders = process.stdin.getWriter();
   return {
-    ...JSON.parse(said) as Pick<ArchiveRelay, "paged" | "reconciling">,
+    ...urls,
+    async addLate(): Promise<void> {
+      await orders.write(new TextEncoder().encode("late\n"));
+      await line();
+    },
     async [Symbol.asyncDispose](): Promise<void> {
-      await process.stdin.close();
+      await orders.close();
       await lines.cancel();
       await process.status;
     },
@@ -43,6 +57,7 @@ export async function startArchiveRelay(events: number): Promise<ArchiveRelay> {
 
 async function serve(count: number): Promise<void> {
   const events = generateEvents(count, { kinds: REGULAR_KINDS });
+  const late = generateEvents(LATE_EVENTS, { kinds: REGULAR_KINDS, seed: 2 });
   await using paged = await startHostileRelay({ events, behaviours: [cap(RELAY_CAP)] });
   await using reconciling = await startHostileRelay({
     events,
@@ -50,8 +65,10 @@ async function serve(count: number): Promise<void> {
   });
   const urls = { paged: paged.url, reconciling: reconciling.url };
   await Deno.stdout.write(new TextEncoder().encode(`${JSON.stringify(urls)}\n`));
-  for await (const _chunk of Deno.stdin.readable) {
-    // Nothing is said; the end is what is awaited.
+  for await (const _order of Deno.stdin.readable) {
+    const event = late.pop();
+    if (event !== undefined) reconciling.inject(event);
+    await Deno.stdout.write(new TextEncoder().encode("added\n"));
   }
 }
 

@@ -37,6 +37,7 @@ export interface Page {
 export class EventSet {
   readonly #byId = new Map<string, NostrEvent>();
   #sorted: NostrEvent[] | undefined;
+  #version = 0;
 
   /** What is put in here is kept as it is, replaceable or not, valid or not. */
   constructor(events: Iterable<NostrEvent> = []) {
@@ -45,6 +46,11 @@ export class EventSet {
 
   get size(): number {
     return this.#byId.size;
+  }
+
+  /** Grows with each change. */
+  get version(): number {
+    return this.#version;
   }
 
   /** All events, newest first. */
@@ -60,6 +66,7 @@ export class EventSet {
   put(event: NostrEvent): void {
     this.#byId.set(event.id, event);
     this.#sorted = undefined;
+    this.#version += 1;
   }
 
   /** Keeps an event as a relay does: of replaceable ones the newest alone. */

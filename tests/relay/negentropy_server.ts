@@ -26,17 +26,80 @@ interface Bound {
 }
 
 const INFINITE: Bound = { timestamp: Infinity, id: new Uint8Array() };
+const ID_BYTES = 32;
 
-/** One reconciliation over a fixed set of events. */
+/** Events in negentropy's order with running sums of their ids: made once for many reconciliations. */
+export class NegentropyIndex {
+  readonly items: readonly Item[];
+  /** Before each item and behind the last: the sums, byte by byte of a place, without a carry. */
+  readonly #sums: Float64Array;
+
+  constructor(events: Iterable<NostrEvent>) {
+    this.items = [...events]
+      .sort((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
+      .map(({ created_at, id }) => ({ timestamp: created_at, id: Uint8Array.fromHex(id) }));
+    this.#sums = new Float64Array((this.items.length + 1) * ID_BYTES);
+    this.items.forEach(({ id }, item) => {
+      const from = item * ID_BYTES;
+      for (let at = 0; at < ID_BYTES; at++) {
+        this.#sums[from + ID_BYTES + at] = (this.#sums[from + at] ?? 0) + (id[at] ?? 0);
+      }
+    });
+  }
+
+  /** SHA-256 over the sum of the ids (little-endian, modulo 2^256) and their number, 16 bytes. */
+  fingerprint(lower: number, upper: number): Uint8Array {
+    const sum = new Uint8Array(ID_BYTES);
+    let carry = 0;
+    for (let at = 0; at < ID_BYTES; at++) {
+      const value = carry + (this.#sums[upper * ID_BYTES + at] ?? 0) -
+        (this.#sums[lower * ID_BYTES + at] ?? 0);
+      sum[at] = value % 256;
+      carry = Math.floor(value / 256);
+    }
+    const digest = createHash("sha256").update(sum).update(varint(upper - lower)).digest();
+    return new Uint8Array(digest.subarray(0, 16));
+  }
+
+  /** The first item from here on that is not below the bound. */
+  indexOf(bound: Bound, from = 0, to = this.items.length): number {
+    let low = from;
+    let high = to;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const item = this.items[middle];
+      const below = item !== undefined && (item.timestamp < bound.timestamp ||
+        (item.timestamp === bound.timestamp && compareBytes(item.id, bound.id) < 0));
+      if (below) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** One reconciliation over a fixed set of events: all of an index, or those of a window. */
 export class NegentropyServer {
+  readonly #index: NegentropyIndex;
   readonly #items: readonly Item[];
+  readonly #from: number;
+  readonly #to: number;
   readonly #frameSizeLimit: number;
 
-  constructor(events: Iterable<NostrEvent>, options: { frameSizeLimit?: number } = {}) {
-    this.#items = [...events]
-      .map(({ created_at, id }) => ({ timestamp: created_at, id: Uint8Array.fromHex(id) }))
-      .sort((a, b) => a.timestamp - b.timestamp || compareBytes(a.id, b.id));
+  constructor(
+    index: NegentropyIndex,
+    options: { frameSizeLimit?: number; since?: number; until?: number } = {},
+  ) {
+    const { since = 0, until = Infinity } = options;
+    this.#index = index;
+    this.#items = index.items;
+    this.#from = index.indexOf({ timestamp: since, id: new Uint8Array() });
+    this.#to = index.indexOf({ timestamp: until + 1, id: new Uint8Array() });
     this.#frameSizeLimit = options.frameSizeLimit ?? 60_000;
+  }
+
+  /** Events in it. */
+  get size(): number {
+    return this.#to - this.#from;
   }
 
   /** The answer to a query. Throws on a malformed one. */
@@ -46,13 +109,13 @@ export class NegentropyServer {
     // A version that we do not speak is answered with ours.
     if (version !== VERSION) return new Uint8Array([VERSION]).toHex();
     const out = new Writer();
-    const { length } = this.#items;
-    let lower = 0;
+    const length = this.#to;
+    let lower = this.#from;
     let from: Bound = { timestamp: 0, id: new Uint8Array() };
     let skipping = false;
     while (!query.done) {
       const bound = query.bound();
-      const upper = Math.max(lower, this.#indexOf(bound));
+      const upper = this.#index.indexOf(bound, lower, length);
       const mark = out.mark();
       const flushSkip = (): void => {
         if (skipping) out.bound(from).number(SKIP);
@@ -62,8 +125,9 @@ export class NegentropyServer {
       if (mode === SKIP) {
         skipping = true;
       } else if (mode === FINGERPRINT) {
-        if (compareBytes(query.bytes(16), this.#fingerprint(lower, upper)) === 0) skipping = true;
-        else {
+        if (compareBytes(query.bytes(16), this.#index.fingerprint(lower, upper)) === 0) {
+          skipping = true;
+        } else {
           flushSkip();
           this.#split(out, lower, upper, bound);
         }
@@ -92,7 +156,7 @@ export class NegentropyServer {
 
   /** All that did not fit, as one fingerprint: the client asks again from there. */
   #rest(out: Writer, lower: number, upper: number): string {
-    out.bound(INFINITE).number(FINGERPRINT).bytes(this.#fingerprint(lower, upper));
+    out.bound(INFINITE).number(FINGERPRINT).bytes(this.#index.fingerprint(lower, upper));
     return out.toHex();
   }
 
@@ -107,43 +171,13 @@ export class NegentropyServer {
       const end = lower + Math.floor(count * (bucket + 1) / BUCKETS);
       const next = this.#items[end];
       out.bound(bucket === BUCKETS - 1 || next === undefined ? bound : next)
-        .number(FINGERPRINT).bytes(this.#fingerprint(start, end));
+        .number(FINGERPRINT).bytes(this.#index.fingerprint(start, end));
     }
   }
 
   #ids(out: Writer, lower: number, upper: number, bound: Bound): void {
     out.bound(bound).number(ID_LIST).number(upper - lower);
     for (const { id } of this.#items.slice(lower, upper)) out.bytes(id);
-  }
-
-  /** SHA-256 over the sum of the ids (little-endian, modulo 2^256) and their number, 16 bytes. */
-  #fingerprint(lower: number, upper: number): Uint8Array {
-    const sum = new Uint8Array(32);
-    for (const { id } of this.#items.slice(lower, upper)) {
-      let carry = 0;
-      for (let at = 0; at < 32; at++) {
-        carry += (sum[at] ?? 0) + (id[at] ?? 0);
-        sum[at] = carry & 0xff;
-        carry >>= 8;
-      }
-    }
-    const digest = createHash("sha256").update(sum).update(varint(upper - lower)).digest();
-    return new Uint8Array(digest.subarray(0, 16));
-  }
-
-  /** The first item that is not below the bound. */
-  #indexOf(bound: Bound): number {
-    let low = 0;
-    let high = this.#items.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      const item = this.#items[middle];
-      const below = item !== undefined && (item.timestamp < bound.timestamp ||
-        (item.timestamp === bound.timestamp && compareBytes(item.id, bound.id) < 0));
-      if (below) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

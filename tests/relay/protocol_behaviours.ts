@@ -1,8 +1,8 @@
 // Behaviours that are protocol extensions: COUNT (NIP-45), EOSE hints (NIP-67), negentropy (NIP-77).
 // Without them the hostile relay answers such messages as a relay that has never heard of them.
 import type { Behaviour, RelayClient, Step } from "./behaviour.ts";
-import { NegentropyServer } from "./negentropy_server.ts";
-import { matchesWireFilter, type WireFilter } from "./event_set.ts";
+import { type EventSet, matchesWireFilter, type WireFilter } from "./event_set.ts";
+import { NegentropyIndex, NegentropyServer } from "./negentropy_server.ts";
 
 /** Answers COUNT; `claim` changes what it says, for relays that cannot count. */
 export function supportsCount(
@@ -68,12 +68,11 @@ export function supportsNegentropy(
       switch (frame.type) {
         case "NEG-OPEN": {
           const filter = frame.message[2] as WireFilter;
-          const found = events.all.filter((event) => matchesWireFilter(event, filter));
-          if (found.length > maxRecords) {
+          const session = new NegentropyServer(...storageOf(events, filter, frameSizeLimit));
+          if (session.size > maxRecords) {
             client.send(JSON.stringify(["NEG-ERR", id, "blocked: too many query results"]));
             return true;
           }
-          const session = new NegentropyServer(found, { frameSizeLimit });
           open.set(id, session);
           reply(client, id, session, frame.message[3]);
           return true;
@@ -111,6 +110,31 @@ export function blocksNegentropy(message = "not for you"): Behaviour {
 /** Claims NIP-77 and never answers a NEG-OPEN. */
 export function ignoresNegentropy(): Behaviour {
   return { name: "ignoresNegentropy", nips: [77], handle: ({ type }) => type.startsWith("NEG-") };
+}
+
+const indexes = new WeakMap<EventSet, { version: number; index: NegentropyIndex }>();
+
+/** As strfry has it: a tree of all events, kept for filters with nothing but a window. */
+function storageOf(
+  events: EventSet,
+  filter: WireFilter,
+  frameSizeLimit: number,
+): ConstructorParameters<typeof NegentropyServer> {
+  const { limit: _limit, since, until, ...rest } = filter;
+  if (Object.keys(rest).length > 0) {
+    const found = events.all.filter((event) => matchesWireFilter(event, filter));
+    return [new NegentropyIndex(found), { frameSizeLimit }];
+  }
+  let held = indexes.get(events);
+  if (held?.version !== events.version) {
+    held = { version: events.version, index: new NegentropyIndex(events.all) };
+    indexes.set(events, held);
+  }
+  return [held.index, {
+    frameSizeLimit,
+    ...(typeof since === "number" ? { since } : {}),
+    ...(typeof until === "number" ? { until } : {}),
+  }];
 }
 
 function reply(client: RelayClient, id: string, session: NegentropyServer, query: unknown): void {
