@@ -17,6 +17,7 @@ import archiveComparison from "../../sql/migrations/0011_archive_comparison.sql"
   type: "text",
 };
 import dvmPayment from "../../sql/migrations/0013_dvm_payment.sql" with { type: "text" };
+import relayFacts from "../../sql/migrations/0014_relay_facts.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
 import { announceLayout, DEFAULT_LAYOUT, type Layout } from "./layout.ts";
 
@@ -38,6 +39,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0009_marks", sql: marks },
   { name: "0011_archive_comparison", sql: archiveComparison },
   { name: "0013_dvm_payment", sql: dvmPayment },
+  { name: "0014_relay_facts", sql: relayFacts },
 ];
 
 /** The database was migrated by a newer program. */
