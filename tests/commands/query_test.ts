@@ -80,7 +80,7 @@ Deno.test("--csv is a table for programs, with its names even where there are no
   assert.match(kinds.stderr, /^There is more: --param cursor=/m);
   const relays = await runBigbrotr([...base, "relays", "--param", "text=beta.example"]);
   assert.match(relays.stdout, /^url,network,state,.*\r\nwss:\/\/beta.example.com\/,clearnet,/);
-  assert.match(relays.stdout, /,"\[1,11,77\]",\d+\r\n$/);
+  assert.match(relays.stdout, /,"\[1,11,77\]",.*,\d+\r\n$/);
   const none = await runBigbrotr([...base, "kind_counts", "--param", "kind=65535"]);
   assert.equal(none.stdout, "kind,class,events\r\n");
   assert.equal((await runBigbrotr([...base, "event_stats", "--json"])).code, 2);
