@@ -68,6 +68,22 @@ storeTest("candidates that speak Nostr become relays, the others are postponed",
   assert.deepEqual(await countCandidates(store, { at }), { pending: 3, due: 0, junk: 0 });
 });
 
+storeTest(
+  "a relay of the open internet that speaks plain ws becomes a relay as such",
+  async (store) => {
+    await using relay = await startHostileRelay();
+    const clock = new ManualClock();
+    const config = await testConfig();
+    const url = relay.urlFor("relay.example.com");
+    assert.ok(url.startsWith("ws://"));
+    await add(store, clock, url);
+    const dialer = testDialer(config, { resolve: () => Promise.resolve(["127.0.0.1"]) });
+    assert.equal((await validate(store, clock, config, dialer))["candidates_promoted"], 1);
+    const [row] = await pageRelays(store, { limit: 1 });
+    assert.deepEqual([row?.url, row?.network], [url, "clearnet"]);
+  },
+);
+
 storeTest("a candidate that comes up later becomes a relay then", async (store) => {
   await using relay = await startHostileRelay({ behaviours: [http200()] });
   const clock = new ManualClock();
