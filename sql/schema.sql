@@ -1059,6 +1059,31 @@ begin
     seen_ats);
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.event_retention_delete(of_kind integer, except_kinds integer[], before bigint, from_created_at bigint, max_rows integer, OUT deleted integer, OUT reached bigint, OUT more boolean)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare seqs bigint[];
+begin
+  if of_kind is null then
+    select array_agg(g.seq), max(g.created_at) into seqs, reached from (
+      select e.seq, e.created_at from event e
+      where e.created_at >= from_created_at and e.created_at < before
+        and e.kind <> all (except_kinds)
+      order by e.created_at limit max_rows
+    ) g;
+  else
+    select array_agg(g.seq), max(g.created_at) into seqs, reached from (
+      select e.seq, e.created_at from event e
+      where e.kind = of_kind and e.created_at >= from_created_at and e.created_at < before
+      order by e.created_at limit max_rows
+    ) g;
+  end if;
+  deleted := case when seqs is null then 0 else event_delete(seqs) end;
+  more := coalesce(cardinality(seqs), 0) >= max_rows;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.event_store(seqs bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[])
  RETURNS void
  LANGUAGE sql

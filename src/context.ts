@@ -145,6 +145,7 @@ export class Context implements AsyncDisposable {
           store,
           verifier,
           limits: { event: eventLimits(this.config), knownIds: this.config.limits.knownIds },
+          retention: this.config.store.retention,
           metrics: this.metrics.ingest,
           clock: this.clock,
         });

@@ -155,6 +155,7 @@ export const CYCLES: readonly CycleSpec[] = [
       createRefresher({
         store: await context.store(),
         config: context.config.refresher,
+        cleanup: context.config.store,
         clock: context.clock,
       }),
   },

@@ -234,3 +234,30 @@ select encode(e.id, 'hex') as id, encode(e.pubkey, 'hex') as pubkey, e.created_a
   encode(e.sig, 'hex') as sig, e.deleted, e.expired
 from event_version v join event_marked e on e.seq = v.event_seq
 where v.latest and event_class(e.kind) = 'addressable';
+
+-- Deletes the oldest events before a moment: of one kind, or (null) of all but some. Of these only
+-- from from_created_at on, so that those others are passed over once. Gives what was deleted, how
+-- far it came (null: nothing was left) and whether there may be more.
+create function event_retention_delete(
+  of_kind int, except_kinds int[], before bigint, from_created_at bigint, max_rows int,
+  out deleted int, out reached bigint, out more bool
+) language plpgsql set plan_cache_mode = force_custom_plan as $$
+declare seqs bigint[];
+begin
+  if of_kind is null then
+    select array_agg(g.seq), max(g.created_at) into seqs, reached from (
+      select e.seq, e.created_at from event e
+      where e.created_at >= from_created_at and e.created_at < before
+        and e.kind <> all (except_kinds)
+      order by e.created_at limit max_rows
+    ) g;
+  else
+    select array_agg(g.seq), max(g.created_at) into seqs, reached from (
+      select e.seq, e.created_at from event e
+      where e.kind = of_kind and e.created_at >= from_created_at and e.created_at < before
+      order by e.created_at limit max_rows
+    ) g;
+  end if;
+  deleted := case when seqs is null then 0 else event_delete(seqs) end;
+  more := coalesce(cardinality(seqs), 0) >= max_rows;
+end $$;

@@ -2,8 +2,8 @@
  * The section `store`: how the database is used. Where it is comes from DATABASE_URL; without it the
  * embedded one in the data folder is used.
  */
-import { duration, integer } from "./builders.ts";
-import { group, type Values } from "./setting.ts";
+import { duration, flag, integer, list } from "./builders.ts";
+import { group, groupList, type Values } from "./setting.ts";
 
 export const storeSection = group(
   "The database: PostgreSQL by DATABASE_URL, else the embedded one in the data folder.",
@@ -43,6 +43,41 @@ export const storeSection = group(
         "often.",
       { min: "1s", max: "1d" },
     ),
+    retention: groupList(
+      "How long events are kept, by kind and age; for ever unless a rule says otherwise. The first " +
+        "rule that names a kind decides. What is too old is deleted, and not archived again.",
+      {
+        kinds: list(
+          [],
+          "These kinds; all that no rule before names while empty.",
+          integer(undefined, "", { min: 0, max: 65_535 }),
+          { max: 1000 },
+        ),
+        older_than: duration("36500d", "Older ones (by their created_at) are not kept.", {
+          min: "1h",
+          max: "36500d",
+        }),
+      },
+      { max: 100 },
+    ),
+    delete_orphans: flag(
+      false,
+      "Whether events are deleted that no relay was seen to hold, such as imported ones.",
+    ),
+    cleanup_interval: duration("1h", "How often it is looked for events to delete.", {
+      min: "1s",
+      max: "30d",
+    }),
+    cleanup_batch: integer(1_000, "Events deleted in one transaction.", {
+      min: 1,
+      max: 100_000,
+      limit: true,
+    }),
+    cleanup_time: duration("10s", "How long one cycle of the refresher may delete.", {
+      min: "100ms",
+      max: "1h",
+      limit: true,
+    }),
   },
 );
 

@@ -11,6 +11,8 @@ export const DROP_REASONS = [
   "wrong_id",
   /** The signature is not the author's over the id. */
   "wrong_signature",
+  /** Too old to be kept, as the configuration says. */
+  "retention",
   /** The database refused this one row. */
   "refused_by_store",
 ] as const;

@@ -7,9 +7,10 @@
 // once is verified and written by the first of them. Never fails a page for what it holds: only a
 // broken store, a broken verifier or an abort rejects.
 import type { Clock } from "../lib/clock.ts";
-import { systemClock } from "../lib/clock.ts";
+import { systemClock, unixSeconds } from "../lib/clock.ts";
 import { DEFAULT_EVENT_LIMITS, type EventLimits, type NostrEvent } from "../model/event.ts";
 import { type Filter, filterMatcher } from "../model/filter.ts";
+import { isPastRetention, type RetentionRule } from "../model/retention.ts";
 import { knownEvents } from "../store/events.ts";
 import type { Store } from "../store/connect.ts";
 import type { Verifier } from "../verify/verifier.ts";
@@ -51,6 +52,8 @@ export interface IngestDeps {
   store: Store;
   verifier: Verifier;
   limits?: Partial<IngestLimits> | undefined;
+  /** What is not kept is not taken in; everything is kept unless given. */
+  retention?: readonly RetentionRule[] | undefined;
   metrics?: IngestMetrics | undefined;
   clock?: Clock | undefined;
 }
@@ -71,7 +74,8 @@ export interface PageResult {
   received: number;
   /**
    * Stored events of the page, in the order of arrival, no id twice. Of one that was known before,
-   * this is the relay's copy, whose id nobody has recomputed: the stored copy wins.
+   * this is the relay's copy, whose id nobody has recomputed: the stored copy wins. True events that
+   * are too old to be kept are among them too, and counted as dropped: the relay did give them.
    */
   accepted: NostrEvent[];
   newEvents: number;
@@ -221,7 +225,7 @@ class BatchingIngest implements Ingest {
     }
     try {
       const valid = await this.#verify(work, mine, signal);
-      await this.#write(work, valid, seqs, mine);
+      await this.#write(work, this.#kept(work, valid, mine), seqs, mine);
     } finally {
       for (const id of mine.keys()) this.#finish(mine, id, "abandoned");
     }
@@ -274,6 +278,21 @@ class BatchingIngest implements Ingest {
       this.#finish(mine, id, "invalid");
     }
     return [...valid.values()];
+  }
+
+  /** The events that are not too old; the others are settled. */
+  #kept(work: Work, events: readonly NostrEvent[], mine: OwnEvents): readonly NostrEvent[] {
+    const { retention = [], clock = systemClock } = this.#deps;
+    if (retention.length === 0) return events;
+    const now = unixSeconds(clock);
+    return events.filter((event) => {
+      if (!isPastRetention(retention, event, now)) return true;
+      work.open.delete(event.id);
+      work.accepted.set(event.id, event);
+      countDrop(work.result.dropped, "retention");
+      this.#finish(mine, event.id, "invalid");
+      return false;
+    });
   }
 
   /** Commits new events and sightings of stored ones, and settles them. */

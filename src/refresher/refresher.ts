@@ -12,6 +12,7 @@ import type { Store } from "../store/connect.ts";
 import { refreshEventMarks } from "../store/event_marks.ts";
 import { maintain } from "../store/maintain.ts";
 import { refreshStatistics } from "../store/statistics.ts";
+import { Cleanup, type CleanupConfig } from "./cleanup.ts";
 
 /** Upkeep is due after so many new rows: plans made for a table a tenth of its size go wrong. */
 const MAINTAIN_ROWS = 100_000;
@@ -22,26 +23,31 @@ const MAINTAIN_INTERVAL_MS = 600_000;
 export interface RefresherDeps {
   store: Store;
   config: RefresherConfig;
+  /** What is deleted; nothing unless given. */
+  cleanup?: CleanupConfig | undefined;
   clock?: Clock | undefined;
 }
 
 /**
  * A cycle counts all that is new, in transactions of at most `batchSize` rows each, so that the
  * writers' lock and the embedded database's one connection are free in between. Counts: `events`,
- * `sightings`, `marks`, `maintenances`.
+ * `sightings`, `marks`, `maintenances`, and those of cleanup.ts.
  */
 export function createRefresher(deps: RefresherDeps): CycleTask {
   const { store, config, clock = systemClock } = deps;
   const log = logger("refresher");
+  const cleanup = deps.cleanup && new Cleanup(store, deps.cleanup, clock);
   let newRows = 0;
+  let deletedRows = 0;
   let maintainedMs = clock.monotonicMs();
 
   async function maintainWhenDue({ signal, count }: CycleContext): Promise<void> {
     const quietMs = clock.monotonicMs() - maintainedMs;
     const isDue = newRows >= MAINTAIN_ROWS || (newRows > 0 && quietMs >= MAINTAIN_INTERVAL_MS);
     if (!isDue) return;
-    const { elapsedMs } = await maintain(store, { signal });
+    const { elapsedMs } = await maintain(store, { vacuumEvents: deletedRows > 0, signal });
     newRows = 0;
+    deletedRows = 0;
     maintainedMs = clock.monotonicMs();
     count("maintenances");
     log.debug("upkeep of the database took {elapsedMs} ms", { elapsedMs: Math.round(elapsedMs) });
@@ -78,6 +84,9 @@ export function createRefresher(deps: RefresherDeps): CycleTask {
   return {
     name: "refresher",
     async cycle(context): Promise<void> {
+      const deleted = await cleanup?.run(context) ?? 0;
+      deletedRows += deleted;
+      newRows += deleted;
       await refreshMarks(context);
       await refreshCounts(context);
     },

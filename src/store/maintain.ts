@@ -22,6 +22,15 @@ const VACUUMED = [
   "stat_kind_relay",
   "mark_checkpoint",
 ];
+/** Large, and hardly ever with dead rows: only when events were deleted. */
+const EVENT_TABLES = [
+  "event",
+  "event_id",
+  "event_relay",
+  "event_version",
+  "event_expiry",
+  "event_deletion",
+];
 const ANALYZED = [
   "event",
   "event_relay",
@@ -35,12 +44,12 @@ const ANALYZED = [
 
 /**
  * Summarizes the sightings' index; on the embedded store also analyzes what has grown, vacuums the
- * small tables that are rewritten all the time, and makes a checkpoint, which lets the write-ahead
+ * small tables that are rewritten all the time (with `vacuumEvents` the large ones too), and makes a checkpoint, which lets the write-ahead
  * log shrink. On a server autovacuum does that.
  */
 export async function maintain(
   store: Store,
-  o: { signal?: AbortSignal } = {},
+  o: { vacuumEvents?: boolean; signal?: AbortSignal } = {},
 ): Promise<MaintenanceResult> {
   const started = performance.now();
   const ranges = await store.run("brin_summarize", async (sql) => {
@@ -51,6 +60,9 @@ export async function maintain(
   }, { retry: true, signal: o.signal, statementTimeoutMs: 0 });
   if (store.kind === "pglite") {
     await store.command("vacuum", `vacuum (analyze) ${VACUUMED.join(", ")}`, o);
+    if (o.vacuumEvents) {
+      await store.command("vacuum_events", `vacuum ${EVENT_TABLES.join(", ")}`, o);
+    }
     await store.command("analyze", `analyze ${ANALYZED.join(", ")}`, o);
     await store.command("checkpoint", "checkpoint", o);
   }
