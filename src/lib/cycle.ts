@@ -30,6 +30,8 @@ export interface CycleContext {
 export interface CycleTask {
   readonly name: string;
   cycle(context: CycleContext): Promise<void>;
+  /** How things stand now, where counts of what was done do not tell. */
+  facts?(): Record<string, number>;
 }
 
 /** What a runner is doing: between cycles it waits, after a failed one it is failing. */
@@ -52,6 +54,8 @@ export interface CycleStatus {
   lastError?: string;
   /** Sums of all counts, those of the cycle under way and of failed ones included. */
   totals: Counts;
+  /** How things stand now, by the task's own names. */
+  now?: Record<string, number>;
   /** Milliseconds until the next cycle, while waiting. */
   nextDueInMs?: number;
 }
@@ -155,6 +159,8 @@ export class CycleRunner {
   /** A copy of the status at this moment. */
   status(): CycleStatus {
     const status: CycleStatus = { ...this.#status, totals: { ...this.#status.totals } };
+    const now = this.#task.facts?.();
+    if (now !== undefined) status.now = now;
     if (this.#dueMs !== undefined) {
       status.nextDueInMs = Math.max(0, this.#dueMs - this.#clock.monotonicMs());
     }
