@@ -42,8 +42,10 @@ COPY sql sql
 COPY config config
 RUN deno cache --frozen src/main.ts src/verify/worker.ts src/store/pglite_worker.ts
 
+# Which commit this is: shown by --version, in /metrics and at /.
 FROM build AS compile
-RUN deno task compile
+ARG REVISION=unknown
+RUN BIGBROTR_COMMIT="$REVISION" deno task compile
 
 FROM scratch AS binary
 COPY --from=compile /app/dist/bigbrotr /bigbrotr
@@ -56,6 +58,7 @@ LABEL org.opencontainers.image.title="BigBrotr" \
   org.opencontainers.image.licenses="MIT" \
   org.opencontainers.image.version="${VERSION}" \
   org.opencontainers.image.revision="${REVISION}"
+ENV BIGBROTR_COMMIT="${REVISION}"
 COPY --from=manifest --chmod=755 /out/bigbrotr /usr/local/bin/
 COPY --chmod=755 deployments/_shared/image/ready /usr/local/bin/
 COPY --from=build /deno-dir /deno-dir

@@ -113,13 +113,13 @@ export class ArchiveMetrics {
     set(this.#uncovered, figures.uncovered);
     set(this.#behind, figures.behindSeconds);
     set(this.#jobs, figures.jobs);
-    this.#events.set(figures.events);
-    this.#sightings.set(figures.sightings);
-    this.#uncounted.set(figures.uncountedRows);
-    this.#databaseBytes.set(figures.databaseBytes);
+    this.#events.set({}, figures.events);
+    this.#sightings.set({}, figures.sightings);
+    this.#uncounted.set({}, figures.uncountedRows);
+    this.#databaseBytes.set({}, figures.databaseBytes);
     set(this.#tableBytes, bounded(figures.tableBytes, "table", this.#tables));
-    this.#readAt.set(reading.at);
-    this.#readSeconds.set(reading.elapsedMs / 1000);
+    this.#readAt.set({}, reading.at);
+    this.#readSeconds.set({}, reading.elapsedMs / 1000);
   }
 
   #gauge<L extends string>(name: string, help: string, labels: readonly L[]): Gauge<L> {

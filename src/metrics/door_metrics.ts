@@ -54,7 +54,7 @@ export class DoorMetrics {
 
   /** How many relays the data vending machine is connected to. */
   dvmRelays(connected: number): void {
-    this.#jobRelays.set(connected);
+    this.#jobRelays.set({}, connected);
   }
 
   /** After each HTTP request; `route` is the pattern, never the path. */

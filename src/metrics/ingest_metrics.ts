@@ -84,7 +84,7 @@ export class IngestMetrics {
 
   /** After each batch that ingest wrote. */
   batch(facts: { events: number; sightings: number; ms: number }): void {
-    this.#batchSeconds.observe(facts.ms / 1000);
+    this.#batchSeconds.observe({}, facts.ms / 1000);
     this.#batchRows.inc({ table: "event" }, facts.events);
     this.#batchRows.inc({ table: "event_relay" }, facts.sightings);
   }
@@ -103,7 +103,7 @@ export class IngestMetrics {
 
   /** An event that came live was committed so long after its date. */
   tailLag(seconds: number): void {
-    this.#tailLag.observe(seconds);
+    this.#tailLag.observe({}, seconds);
   }
 
   /** A relay's turn is over. */

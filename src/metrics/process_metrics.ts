@@ -29,11 +29,11 @@ export class ProcessMetrics implements Disposable {
     gauge(registry, {
       name: "process_start_time_seconds",
       help: "When the process started, in Unix seconds.",
-    }).set(Math.floor(performance.timeOrigin / 1000));
+    }).set({}, Math.floor(performance.timeOrigin / 1000));
     gauge(registry, {
       name: "process_resident_memory_bytes",
       help: "Resident memory of the process.",
-      collect: (family) => family.set(Deno.memoryUsage().rss),
+      collect: (family) => family.set({}, Deno.memoryUsage().rss),
     });
     gauge(registry, {
       name: "bigbrotr_heap_bytes",
@@ -49,7 +49,7 @@ export class ProcessMetrics implements Disposable {
     gauge(registry, {
       name: "bigbrotr_event_loop_lag_seconds",
       help: "The longest that the event loop was late in the last minute.",
-      collect: (family) => family.set(this.#lag.maxMs() / 1000),
+      collect: (family) => family.set({}, this.#lag.maxMs() / 1000),
     });
     gauge(registry, {
       name: "bigbrotr_queue_items",

@@ -66,7 +66,7 @@ export class StoreMetrics {
       help: "Pieces of work that were tried again after a conflict or while the database was away.",
       collect: (family) => {
         family.reset();
-        family.inc(store.stats().retries);
+        family.inc({}, store.stats().retries);
       },
     });
   }

