@@ -2,11 +2,15 @@
 // second, and which kinds and authors this relay has shown. Out: as much of the second as kinds and
 // authors can separate, and whether that is all of it. Never calls a second complete on a guess:
 // either the filter itself names all kinds or authors there can be, or the relay's COUNT agrees.
+//
+// Nothing says which events need not be sent again, so each is downloaded once more. What can be
+// saved are pages that are cut, and so asked for twice: part_plan.ts makes parts that fit.
 import type { PageResult } from "../ingest/ingest.ts";
 import type { NostrEvent } from "../model/event.ts";
 import type { Filter } from "../model/filter.ts";
 import type { Evidence } from "./evidence.ts";
 import type { PageAnswer } from "./page.ts";
+import { type Part, PartPlan } from "./part_plan.ts";
 import type { OpenReason } from "./reasons.ts";
 
 /** How far a split came. */
@@ -18,6 +22,15 @@ export interface SecondSplit {
   reconciled?: boolean;
   /** Why the relay gave no more answers; then the rest of the second was not asked for. */
   stop?: OpenReason;
+}
+
+/** What a walk has seen of a second. */
+export interface KnownSecond {
+  readonly ids: ReadonlySet<string>;
+  /** Frames of the page that it filled, or filled the end of. */
+  readonly size: number;
+  /** A page began with it and held nothing else; otherwise it was left before that was tried. */
+  readonly paged: boolean;
 }
 
 /** What a split works with. */
@@ -37,35 +50,53 @@ export interface SplitDeps {
   readonly reduced: boolean;
 }
 
-/** Parts of a cut page's question: thirds, because a third of it mostly fits a page. */
-const PARTS = 3;
-/** A second pass is for kinds and authors that the first one has brought to light. */
-const MAX_PASSES = 2;
 const MAX_SEEN_KINDS = 512;
 const MAX_SEEN_AUTHORS = 5000;
+/** So many events of one second in a page may be the beginning of a dense one. */
+const CROWD = 10;
+const MAX_CROWDS = 64;
+const MAX_CROWD_EVENTS = 2_000;
+/** A second that is estimated to fill less than this of a page is asked for in one. */
+const FITS_SHARE = 0.9;
+
+/** An event, as far as splitting needs it. */
+export type EventPart = Pick<NostrEvent, "kind" | "pubkey">;
 
 /** Kinds and authors that a relay has shown, with how often. Bounded: the first ones stay. */
 export class SeenParts {
   readonly kinds = new Map<number, number>();
   readonly authors = new Map<string, number>();
-
-  /** Grows with each kind and author that is new. */
-  get size(): number {
-    return this.kinds.size + this.authors.size;
-  }
+  /** Of seconds with many events: which. The oldest entries go. */
+  readonly #crowds = new Map<number, Map<string, EventPart>>();
 
   note(events: readonly NostrEvent[]): void {
-    for (const { kind, pubkey } of events) {
+    const seconds = new Map<number, number>();
+    for (const { kind, pubkey, created_at } of events) {
       tally(this.kinds, kind, MAX_SEEN_KINDS);
       tally(this.authors, pubkey, MAX_SEEN_AUTHORS);
+      seconds.set(created_at, (seconds.get(created_at) ?? 0) + 1);
     }
+    if (seconds.size === events.length) return;
+    for (const { id, kind, pubkey, created_at } of events) {
+      if ((seconds.get(created_at) ?? 0) < CROWD && !this.#crowds.has(created_at)) continue;
+      const crowd = this.#crowds.get(created_at) ?? new Map<string, EventPart>();
+      if (crowd.size < MAX_CROWD_EVENTS) crowd.set(id, { kind, pubkey });
+      this.#crowds.set(created_at, crowd);
+      const [oldest] = this.#crowds.keys();
+      if (this.#crowds.size > MAX_CROWDS && oldest !== undefined) this.#crowds.delete(oldest);
+    }
+  }
+
+  /** Events that were seen of a second with many. */
+  crowdOf(second: number): readonly EventPart[] {
+    return [...this.#crowds.get(second)?.values() ?? []];
   }
 }
 
-/** Gets what can be had of a second of which `known` are the ids that were seen so far. */
+/** Gets what can be had of a second of which these ids were seen so far. */
 export async function splitSecond(
   second: number,
-  known: ReadonlySet<string>,
+  known: KnownSecond,
   deps: SplitDeps,
 ): Promise<SecondSplit> {
   const { filter } = deps;
@@ -73,16 +104,11 @@ export async function splitSecond(
   // Only if the page that filled up was smaller than it could be.
   if (deps.reduced && await split.ask({})) return { complete: true };
   const counted = await deps.count({ ...filter, since: second, until: second });
-  let separated = false;
-  for (let pass = 0, known = -1; pass < MAX_PASSES && known !== deps.seen.size; pass++) {
-    known = deps.seen.size;
-    separated = await split.byKinds();
-    if (separated || (counted !== undefined && split.held.size >= counted)) break;
-  }
+  const complete = await split.run(counted);
   if (split.stop !== undefined) return { complete: false, stop: split.stop };
-  if (counted === undefined) return { complete: separated };
+  if (counted === undefined) return { complete };
   const missing = Math.max(0, counted - split.held.size);
-  return missing === 0 ? { complete: true } : { complete: separated, missing };
+  return missing === 0 ? { complete: true } : { complete, missing };
 }
 
 class Split {
@@ -91,92 +117,57 @@ class Split {
   /** The relay gives no more answers. */
   stop: OpenReason | undefined;
   readonly #second: number;
+  readonly #known: KnownSecond;
   readonly #deps: SplitDeps;
+  /** Events of the last page. */
+  #got = 0;
+  #isUsedUp = false;
 
-  constructor(second: number, known: ReadonlySet<string>, deps: SplitDeps) {
-    this.held = new Set(known);
+  constructor(second: number, known: KnownSecond, deps: SplitDeps) {
+    this.held = new Set(known.ids);
     this.#second = second;
+    this.#known = known;
     this.#deps = deps;
   }
 
   /** True when the page is known to be whole. */
-  async ask(part: Pick<Filter, "kinds" | "authors">): Promise<boolean> {
+  async ask(part: Part): Promise<boolean> {
     const deps = this.#deps;
     const second = this.#second;
-    if (this.stop !== undefined || !deps.mayAsk()) return false;
+    this.#got = 0;
+    if (this.stop !== undefined || this.#isUsedUp) return false;
+    this.#isUsedUp = !deps.mayAsk();
+    if (this.#isUsedUp) return false;
     const page = await deps.fetch({ ...deps.filter, ...part, since: second, until: second });
     const { accepted } = await deps.take(page);
     for (const event of accepted) if (event.created_at === second) this.held.add(event.id);
+    this.#got = accepted.length;
     if (page.end === "stopped") this.stop = page.stop ?? "protocol_error";
     return page.end === "eose" && !page.late &&
       deps.evidence.isWhole(page.size, page.limit);
   }
 
-  /** True when everything was had, and the filter says that there is nothing else. */
-  async byKinds(): Promise<boolean> {
+  /** True when all of the second was had for sure. */
+  async run(counted: number | undefined): Promise<boolean> {
     const { filter, seen } = this.#deps;
-    if (filter.kinds === undefined) {
-      await this.#splitKinds(weighted(seen.kinds));
-      return false;
+    const { size, paged } = this.#known;
+    const fits = size * FITS_SHARE;
+    let mayFit = !paged;
+    const plan = new PartPlan(filter, seen, seen.crowdOf(this.#second), size);
+    if (counted !== undefined) plan.expect(counted);
+    for (;;) {
+      if (mayFit && plan.total !== undefined) {
+        mayFit = false;
+        if (plan.total <= fits && await this.ask({})) return true;
+      }
+      const part = plan.next();
+      if (part === undefined) return plan.separates;
+      const isWhole = await this.ask(part);
+      if (this.stop !== undefined || this.#isUsedUp) return false;
+      plan.answered(isWhole, this.#got);
+      if (counted !== undefined && this.held.size >= counted) return plan.separates;
     }
-    // A single kind was asked for already, by the page that filled up.
-    const [only] = filter.kinds;
-    return filter.kinds.length === 1 && only !== undefined
-      ? await this.#byAuthors(only)
-      : await this.#splitKinds(filter.kinds);
   }
-
-  async #splitKinds(kinds: readonly number[]): Promise<boolean> {
-    let all = true;
-    for (const part of parts(kinds, this.#deps.seen.kinds)) {
-      if (await this.ask({ kinds: part })) continue;
-      const [kind] = part;
-      const got = part.length === 1 && kind !== undefined
-        ? await this.#byAuthors(kind)
-        : await this.#splitKinds(part);
-      all &&= got;
-    }
-    return all;
-  }
-
-  async #byAuthors(kind: number): Promise<boolean> {
-    const named = this.#deps.filter.authors;
-    const authors = named ?? weighted(this.#deps.seen.authors);
-    return await this.#splitAuthors(kind, authors) && named !== undefined;
-  }
-
-  async #splitAuthors(kind: number, authors: readonly string[]): Promise<boolean> {
-    let all = true;
-    for (const part of parts(authors, this.#deps.seen.authors)) {
-      if (await this.ask({ kinds: [kind], authors: part })) continue;
-      // One author's events of one kind in one second: nothing left to split by.
-      const got = part.length > 1 && part.length < authors.length
-        ? await this.#splitAuthors(kind, part)
-        : false;
-      all &&= got;
-    }
-    return all;
-  }
-}
-
-/** The values in up to three parts that have come up about equally often. */
-function parts<T>(values: readonly T[], seen: ReadonlyMap<T, number>): T[][] {
-  const count = Math.min(PARTS, values.length);
-  const made = Array.from({ length: count }, () => ({ weight: 0, values: [] as T[] }));
-  const byWeight = values.map((value) => ({ value, weight: (seen.get(value) ?? 0) + 1 }))
-    .sort((a, b) => b.weight - a.weight);
-  for (const { value, weight } of byWeight) {
-    // The heaviest value goes into the lightest part, and so on.
-    const lightest = made.reduce((a, b) => b.weight < a.weight ? b : a);
-    lightest.values.push(value);
-    lightest.weight += weight;
-  }
-  return made.map((part) => part.values);
-}
-
-/** The keys, most frequent first. */
-function weighted<T>(seen: ReadonlyMap<T, number>): T[] {
-  return [...seen].sort((a, b) => b[1] - a[1]).map(([key]) => key);
 }
 
 function tally<T>(counts: Map<T, number>, key: T, max: number): void {

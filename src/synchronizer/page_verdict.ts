@@ -38,6 +38,19 @@ export function judgePage(
   return { verdict: verdictOn(size, events, inside, window), tooNew, sorted: isSorted(accepted) };
 }
 
+/** Of a page: with so much of it in its oldest second, the next page would mostly repeat it. */
+const DENSE_SHARE = 0.3;
+/** Small pages cost little, and say little. */
+const MIN_DENSE_PAGE = 100;
+
+/**
+ * Whether a page of `size` frames, `inOldest` of them in its oldest second, was probably cut within a
+ * second that is denser than a page.
+ */
+export function looksDense(inOldest: number, size: number, mayBeCut: boolean): boolean {
+  return mayBeCut && size >= MIN_DENSE_PAGE && inOldest >= size * DENSE_SHARE;
+}
+
 /**
  * The `until` that the next request will most likely have, from what the events claim: for asking
  * ahead while the page is still being verified. Undefined when nothing speaks for a next request.
@@ -45,10 +58,13 @@ export function judgePage(
 export function likelyNextUntil(
   events: readonly unknown[],
   window: CoverageWindow,
+  mayBeCut: boolean,
 ): number | undefined {
   const oldest = oldestClaim(events, window);
   if (oldest === undefined) return undefined;
-  const next = oldest < window.until ? oldest : oldest - 1;
+  const inOldest = events.filter((event) => claimedSecond(event) === oldest).length;
+  const isDense = looksDense(inOldest, events.length, mayBeCut) && oldest > window.since;
+  const next = oldest < window.until && !isDense ? oldest : oldest - 1;
   return next < window.since ? undefined : next;
 }
 

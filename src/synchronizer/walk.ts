@@ -11,11 +11,11 @@
 import type { CoverageProof, CoverageWindow } from "../model/coverage.ts";
 import type { NostrEvent } from "../model/event.ts";
 import type { PageResult } from "../ingest/ingest.ts";
-import type { SecondSplit } from "./dense.ts";
+import type { KnownSecond, SecondSplit } from "./dense.ts";
 import type { Evidence } from "./evidence.ts";
 import type { Ledger } from "./ledger.ts";
 import type { PageAnswer } from "./page.ts";
-import { judgePage, likelyNextUntil, type PageVerdict } from "./page_verdict.ts";
+import { judgePage, likelyNextUntil, looksDense, type PageVerdict } from "./page_verdict.ts";
 import type { Probes, SecondSeen } from "./probes.ts";
 import { isLie, type OpenReason } from "./reasons.ts";
 
@@ -25,8 +25,8 @@ export interface WalkDeps {
   fetch(window: CoverageWindow): Promise<PageAnswer>;
   /** Ingests a page; resolves after the commit. */
   take(page: PageAnswer): Promise<PageResult>;
-  /** Tries to get all of a second that is denser than a page, of which these ids are known. */
-  split(second: number, known: ReadonlySet<string>): Promise<SecondSplit>;
+  /** Tries to get all of a second that is, or may be, denser than a page. */
+  split(second: number, known: KnownSecond): Promise<SecondSplit>;
   readonly probes: Probes;
   readonly ledger: Ledger;
   readonly evidence: Evidence;
@@ -61,9 +61,13 @@ interface PageSize {
   ours: number;
 }
 
-/** A second that filled a page; `cut` when the page lacks what an earlier one has shown of it. */
+/**
+ * A second that filled a page, or (not `paged`) so much of a page's end that the next page would
+ * mostly repeat it; `cut` when the page lacks what an earlier one has shown of it.
+ */
 interface Suspect extends PageSize, SecondSeen {
   cut: boolean;
+  paged: boolean;
 }
 
 /** `undefined`: go on; otherwise the walk is over. */
@@ -118,7 +122,10 @@ class Walk {
       }
       const window = { since: this.#hole.since, until: this.#cursor };
       const page = ahead ?? await this.#deps.fetch(window);
-      const next = this.#worthAskingAhead(page) ? likelyNextUntil(page.events, window) : undefined;
+      const mayBeCut = !this.#deps.evidence.isShort(page.size, page.limit);
+      const next = this.#worthAskingAhead(page)
+        ? likelyNextUntil(page.events, window, mayBeCut)
+        : undefined;
       const [taken, asked] = await bothSettled(
         this.#deps.take(page),
         next === undefined ? undefined : this.#deps.fetch({ ...window, until: next }),
@@ -133,10 +140,11 @@ class Walk {
   /** Goes back to the seconds that were denser than a page; why that was cut short, if it was. */
   async splitDense(): Promise<OpenReason | undefined> {
     const { ledger } = this.#deps;
-    for (const { second, ids } of this.#dense) {
+    for (const { second, ids, size, paged } of this.#dense) {
       const mustStop = this.#deps.mustStop();
       if (mustStop !== undefined) return mustStop;
-      const { complete, missing, reconciled, stop } = await this.#deps.split(second, ids);
+      const known = { ids, size, paged };
+      const { complete, missing, reconciled, stop } = await this.#deps.split(second, known);
       if (stop !== undefined) return stop;
       if (reconciled) continue;
       if (complete) ledger.fill(second, this.#proof);
@@ -200,8 +208,16 @@ class Walk {
     this.#last = { size: page.size, limit: page.limit, ours };
     this.#write({ since: oldest + 1, until: this.#cursor });
     if (page.hint === "finish" && page.end === "eose") return await this.#close("eose_finish");
-    this.#cursor = oldest;
-    this.#boundary = ids;
+    const { size, limit } = page;
+    const mayBeCut = !this.#deps.evidence.isShort(size, limit);
+    if (looksDense(ids.size, size, mayBeCut) && oldest > this.#hole.since) {
+      this.#suspect = { second: oldest, size, limit, ours, ids, cut: true, paged: false };
+      this.#cursor = oldest - 1;
+      this.#boundary = undefined;
+    } else {
+      this.#cursor = oldest;
+      this.#boundary = ids;
+    }
     return undefined;
   }
 
@@ -215,7 +231,8 @@ class Walk {
     }
     const known = ids.union(this.#boundary ?? new Set<string>());
     // A page that lacks what an earlier one has shown of the second was cut for sure.
-    this.#suspect = { second, size, limit, ours, ids: known, cut: known.size > ids.size };
+    const cut = known.size > ids.size;
+    this.#suspect = { second, size, limit, ours, ids: known, cut, paged: true };
     if (second > this.#hole.since) {
       this.#cursor = second - 1;
       this.#boundary = undefined;
@@ -278,9 +295,9 @@ class Walk {
     if (suspect === undefined) return;
     this.#suspect = undefined;
     if (this.#frozen !== undefined) return;
-    const { second } = suspect;
+    const { second, paged } = suspect;
     const cut = olderFollow || suspect.cut;
-    if (cut) this.#sawCut(suspect);
+    if (cut && paged) this.#sawCut(suspect);
     const whole = !cut && await this.#deps.probes.isWhole(suspect);
     if (typeof whole === "string") {
       this.#freeze(whole);
