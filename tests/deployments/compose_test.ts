@@ -99,6 +99,9 @@ Deno.test("every container is read-only, without capabilities, bounded, and rest
   for (const [name, service] of await services()) {
     assert.equal(at(service, "read_only"), true, name);
     assert.deepEqual(at(service, "cap_drop"), ["ALL"], name);
+    // Lokinet makes a network interface.
+    const added = name === "lokinet" ? ["NET_ADMIN"] : undefined;
+    assert.deepEqual(at(service, "cap_add"), added, name);
     assert.deepEqual(at(service, "security_opt"), ["no-new-privileges:true"], name);
     assert.equal(at(service, "restart"), "unless-stopped", name);
     for (const limit of ["cpus", "memory", "pids"]) {
