@@ -270,6 +270,20 @@ create table relay_status (
   constraint relay_status_state_check CHECK ((state = ANY (ARRAY['unknown'::text, 'online'::text, 'unreachable'::text, 'dead'::text])))
 ) with (fillfactor=50);
 
+create table relay_tail (
+  relay_id integer not null,
+  claimed_by text,
+  claimed_until bigint not null default 0,
+  due_at bigint not null default 0,
+  failures integer not null default 0,
+  reason text,
+  rate real not null default 0,
+  filter text not null default ''::text,
+  spans jsonb not null default '[]'::jsonb,
+  constraint relay_tail_pkey PRIMARY KEY (relay_id),
+  constraint relay_tail_relay_id_fkey FOREIGN KEY (relay_id) REFERENCES relay(id) ON DELETE CASCADE
+) with (fillfactor=50);
+
 create table relay_transition (
   relay_id integer not null,
   at bigint not null,
@@ -1324,7 +1338,7 @@ begin
   order by c.next_check_at, c.relay_id;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.relay_claim_for_sync(of_networks text[], of_states text[], at bigint, lease_seconds bigint, owner text, max_rows integer)
+CREATE OR REPLACE FUNCTION public.relay_claim_for_sync(of_networks text[], of_states text[], at bigint, lease_seconds bigint, owner text, max_rows integer, named text[], named_only boolean)
  RETURNS TABLE(id integer, url text, network text, state text, next_sync_at bigint)
  LANGUAGE plpgsql
 AS $function$
@@ -1334,6 +1348,7 @@ begin
     select d.relay_id from relay_status d join relay q on q.id = d.relay_id
     where d.next_sync_at <= at and d.sync_claimed_until <= at
       and q.network = any (of_networks) and d.state = any (of_states)
+      and (q.url = any (named)) = named_only
     order by d.next_sync_at, d.relay_id
     limit max_rows
     for update of d skip locked
@@ -1345,6 +1360,38 @@ begin
   select r.id, r.url, r.network, c.state, c.next_sync_at
   from claimed c join relay r on r.id = c.relay_id
   order by c.next_sync_at, c.relay_id;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_claim_for_tail(of_networks text[], named text[], at bigint, lease_seconds bigint, owner text, above real, max_rows integer)
+ RETURNS TABLE(id integer, url text, network text, is_named boolean, failures integer, rate real, filter text, spans jsonb)
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return query
+  with due as materialized (
+    select d.relay_id, q.url = any (named) as is_named
+    from relay_status d
+    join relay q on q.id = d.relay_id
+    left join relay_tail t on t.relay_id = d.relay_id
+    where q.network = any (of_networks)
+      and (d.state = 'online' or q.url = any (named))
+      and coalesce(t.due_at, 0) <= at and coalesce(t.claimed_until, 0) <= at
+      and (above is null or t.rate > above or q.url = any (named))
+    order by q.url = any (named) desc, coalesce(t.rate, 0) desc, d.relay_id
+    limit max_rows
+    for update of d skip locked
+  ), claimed as (
+    insert into relay_tail as k (relay_id, claimed_by, claimed_until)
+    select due.relay_id, owner, at + lease_seconds from due
+    on conflict (relay_id) do update
+    set claimed_by = excluded.claimed_by, claimed_until = excluded.claimed_until
+    -- Another process may have taken it since `due` was read.
+    where k.claimed_until <= at
+    returning k.*
+  )
+  select r.id, r.url, r.network, due.is_named, c.failures, c.rate, c.filter, c.spans
+  from claimed c join relay r on r.id = c.relay_id join due on due.relay_id = c.relay_id
+  order by due.is_named desc, c.rate desc, r.id;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.relay_extend_sync(of_relay_id integer, owner text, until_at bigint)
@@ -1641,6 +1688,22 @@ begin
   return found;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.relay_release_tail(rows jsonb, owner text)
+ RETURNS integer
+ LANGUAGE plpgsql
+AS $function$
+declare n int;
+begin
+  update relay_tail t
+  set claimed_by = null, claimed_until = 0, due_at = g.due_at, failures = g.failures,
+    reason = g.reason, filter = g.filter, spans = g.spans, rate = coalesce(g.rate, t.rate)
+  from jsonb_to_recordset(rows) as g(
+    relay_id int, due_at bigint, failures int, reason text, filter text, spans jsonb, rate real)
+  where t.relay_id = g.relay_id and t.claimed_by = owner;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.relay_report_upsert(rows jsonb)
  RETURNS integer
  LANGUAGE plpgsql
@@ -1656,6 +1719,28 @@ begin
     published_at = excluded.published_at;
   get diagnostics n = row_count;
   return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_tail_rate(of_relay_id integer, measured real)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  insert into relay_tail as t (relay_id, rate) values (of_relay_id, measured)
+  on conflict (relay_id) do update set rate = excluded.rate where t.rate <> excluded.rate;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.relay_tail_save(rows jsonb, owner text, until_at bigint)
+ RETURNS SETOF integer
+ LANGUAGE plpgsql
+AS $function$
+begin
+  return query
+  update relay_tail t
+  set claimed_until = until_at, filter = g.filter, spans = g.spans
+  from jsonb_to_recordset(rows) as g(relay_id int, filter text, spans jsonb)
+  where t.relay_id = g.relay_id and t.claimed_by = owner
+  returning t.relay_id;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.relay_uptime(relay_ids integer[], at bigint)

@@ -20,6 +20,7 @@ import { HostSlots } from "./net/host_slots.ts";
 import type { Signer } from "./nostr/signer.ts";
 import { openStore, type Store, type StoreHealth } from "./store/connect.ts";
 import { migrate } from "./store/migrate.ts";
+import { PriorityList } from "./synchronizer/priority_list.ts";
 import { openVerifier, type Verifier } from "./verify/verifier.ts";
 
 const log = logger("store");
@@ -36,6 +37,8 @@ export class Context implements AsyncDisposable {
   readonly dialer: Dialer;
   /** Who is left alone, by every stage that dials relays. */
   readonly blocks: BlockSource;
+  /** Who comes first in the archive. */
+  readonly priority: PriorityList;
   readonly #resources = new AsyncDisposableStack();
   readonly #slots = new Map<string, HostSlots>();
   #store: Promise<Store> | undefined;
@@ -52,6 +55,7 @@ export class Context implements AsyncDisposable {
     this.clock = options.clock ?? systemClock;
     this.metrics = this.#resources.use(new Metrics());
     this.dialer = configuredDialer(config);
+    this.priority = new PriorityList(config.synchronizer.priority, { clock: this.clock });
     this.blocks = new BlockSource(config.monitor.block, { clock: this.clock });
   }
 

@@ -12,6 +12,7 @@
  */
 import { nip19 } from "nostr-tools";
 import { startApi } from "./api/server.ts";
+import type { Config } from "./config/config.ts";
 import { configuredHostSources, type Context } from "./context.ts";
 import { createDvm } from "./dvm/dvm.ts";
 import { createFinder } from "./finder/finder.ts";
@@ -20,7 +21,9 @@ import { commit, NAME, VERSION } from "./lib/version.ts";
 import { createMonitor } from "./monitor/monitor.ts";
 import { createRefresher } from "./refresher/refresher.ts";
 import { createSeeder } from "./seeder/seeder.ts";
+import { createPriority, type PriorityDeps } from "./synchronizer/priority.ts";
 import { createSynchronizer } from "./synchronizer/synchronizer.ts";
+import { createTails } from "./synchronizer/tails.ts";
 import { createValidator } from "./validator/validator.ts";
 
 /** The stages that work in cycles, by their names in the configuration. */
@@ -30,11 +33,24 @@ export type CycleName =
   | "validator"
   | "monitor"
   | "synchronizer"
+  | "priority"
+  | "tail"
   | "refresher";
+
+/** What runs beside its stage, whenever that does. */
+export type PartName = "priority" | "tail";
 
 /** A stage that works in cycles. */
 export interface CycleSpec {
   readonly name: CycleName;
+  /** A part of a stage: it runs where the stage does, at a pace of its own, unless it is off. */
+  readonly part?: {
+    readonly of: Exclude<CycleName, PartName>;
+    intervalMs(config: Config): number;
+    isOn(config: Config): boolean;
+    /** Its cycle lasts as long as the process, so that it has no place in a single round. */
+    readonly isEndless: boolean;
+  };
   /** Tables and sources, and tables and events: for the reader. */
   readonly reads: string;
   readonly writes: string;
@@ -65,6 +81,9 @@ export interface DoorSpec {
   /** Opens it. No task where there is nothing to do beyond what it put into `doors`. */
   open(context: Context, opening: DoorOpening): Promise<DoorTask | undefined>;
 }
+
+/** How often parts of a stage look whether there is something for them to do. */
+const LOOK_EVERY_MS = 5_000;
 
 /** The stages, in the order of the flow. */
 export const CYCLES: readonly CycleSpec[] = [
@@ -135,15 +154,44 @@ export const CYCLES: readonly CycleSpec[] = [
     feeds: { events_new: ["refresher", "finder"], sightings_new: ["refresher"] },
     create: async (context) =>
       createSynchronizer({
-        store: await context.store(),
-        ingest: await context.ingest(),
-        dialer: context.dialer,
+        ...await synchronizerDeps(context),
         slots: context.slots("synchronizer"),
-        blocks: context.blocks,
-        signer: await context.signer(),
-        config: context.config,
+      }),
+  },
+  {
+    name: "priority",
+    part: {
+      of: "synchronizer",
+      intervalMs: ({ synchronizer: { priority } }) => Math.min(priority.intervalMs, LOOK_EVERY_MS),
+      isOn: ({ synchronizer: { priority } }) =>
+        priority.relays.length > 0 || priority.file !== undefined,
+      isEndless: false,
+    },
+    reads: "the relays of synchronizer.priority, coverage",
+    writes: "relay, event, event_relay, coverage",
+    feeds: { events_new: ["refresher", "finder"], sightings_new: ["refresher"] },
+    create: async (context) =>
+      createPriority({
+        ...await synchronizerDeps(context),
+        slots: context.slots("priority"),
+      }),
+  },
+  {
+    name: "tail",
+    part: {
+      of: "synchronizer",
+      intervalMs: () => LOOK_EVERY_MS,
+      isOn: ({ synchronizer: { tail } }) => tail.enabled,
+      isEndless: true,
+    },
+    reads: "relay that is online, live subscriptions",
+    writes: "event, event_relay, relay_tail",
+    feeds: {},
+    create: async (context) =>
+      createTails({
+        ...await synchronizerDeps(context),
+        slots: context.slots("tail"),
         metrics: context.metrics.ingest,
-        clock: context.clock,
       }),
   },
   {
@@ -160,6 +208,21 @@ export const CYCLES: readonly CycleSpec[] = [
       }),
   },
 ];
+
+/** What the parts of the synchronizer share; the connections to a host are counted for each. */
+async function synchronizerDeps(context: Context): Promise<Omit<PriorityDeps, "slots">> {
+  return {
+    store: await context.store(),
+    ingest: await context.ingest(),
+    dialer: context.dialer,
+    blocks: context.blocks,
+    priority: context.priority,
+    signer: await context.signer(),
+    config: context.config,
+    metrics: context.metrics.ingest,
+    clock: context.clock,
+  };
+}
 
 /** The ways in for questions; both ask the catalogue in queries/. */
 export const DOORS: readonly DoorSpec[] = [

@@ -15,7 +15,7 @@ import { isAbort, TaskGroup } from "./lib/task_group.ts";
 import { errorText } from "./lib/text.ts";
 import { commit, NAME, VERSION } from "./lib/version.ts";
 import { keepFigures } from "./metrics/figure_keeper.ts";
-import { CYCLES, type CycleSpec, DOORS } from "./pipeline.ts";
+import { type CycleName, CYCLES, type CycleSpec, DOORS, type PartName } from "./pipeline.ts";
 import { writeStageStatus } from "./queries/status.ts";
 import { StoreClosed } from "./store/errors.ts";
 
@@ -52,9 +52,9 @@ export async function runProcess(config: Config, options: ProcessOptions): Promi
     store: store.kind,
     pubkey: signer.pubkey,
   });
-  const runners = new Map<Stage, CycleRunner>();
+  const runners = new Map<CycleName, CycleRunner>();
   for (const spec of CYCLES) {
-    if (wanted.includes(spec.name)) {
+    if (isWanted(spec, config, { wanted, once: options.once === true })) {
       runners.set(spec.name, await startRunner(spec, context, runners));
     }
   }
@@ -76,15 +76,27 @@ export function wantedStages(config: Config, only: readonly Stage[] | undefined)
   return STAGES.filter((name) => only?.includes(name) ?? config[name].enabled);
 }
 
+/** A stage that is wanted, or a part of one. */
+function isWanted(
+  { name, part }: CycleSpec,
+  config: Config,
+  { wanted, once }: { wanted: readonly Stage[]; once: boolean },
+): boolean {
+  if (part === undefined) return wanted.some((stage) => stage === name);
+  return wanted.includes(part.of) && part.isOn(config) && !(once && part.isEndless);
+}
+
 async function startRunner(
   spec: CycleSpec,
   context: Context,
-  runners: ReadonlyMap<Stage, CycleRunner>,
+  runners: ReadonlyMap<CycleName, CycleRunner>,
 ): Promise<CycleRunner> {
-  const { intervalMs, maxConsecutiveFailures } = context.config[spec.name];
+  const { part } = spec;
+  const { config } = context;
+  const settings = config[part?.of ?? spec.name as Exclude<CycleName, PartName>];
   return new CycleRunner(await spec.create(context), {
-    intervalMs,
-    maxConsecutiveFailures,
+    intervalMs: part?.intervalMs(config) ?? settings.intervalMs,
+    maxConsecutiveFailures: settings.maxConsecutiveFailures,
     clock: context.clock,
     onCycle(status, counts, error): void {
       context.metrics.cycle(status, error);
@@ -99,7 +111,7 @@ async function startRunner(
 
 /** One cycle of each, in the order of the flow. */
 async function runRound(
-  runners: ReadonlyMap<Stage, CycleRunner>,
+  runners: ReadonlyMap<CycleName, CycleRunner>,
   signal: AbortSignal,
 ): Promise<void> {
   for (const [name, runner] of runners) {
@@ -110,7 +122,7 @@ async function runRound(
 
 async function runStages(
   context: Context,
-  runners: ReadonlyMap<Stage, CycleRunner>,
+  runners: ReadonlyMap<CycleName, CycleRunner>,
   run: {
     wanted: readonly Stage[];
     working: { status(): CycleStatus }[];

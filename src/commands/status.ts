@@ -71,6 +71,10 @@ function show({ io }: CommandCall, { stages, store }: Status, now: number): void
   const rows = stages.map((stage) => stageRow(stage, now));
   for (const line of tableLines(rows, columns, { alwaysTable: true })) io.stdout(line);
   for (const { status } of stages) {
+    if (status.now === undefined) continue;
+    io.stdout(`${status.name} now: ${countsText(status.now)}`);
+  }
+  for (const { status } of stages) {
     if (status.lastError === undefined) continue;
     io.stdout(`${status.name} failed last with: ${status.lastError}`);
   }

@@ -1,5 +1,5 @@
 /** The section `synchronizer`. */
-import { duration, integer, list, moment, relayUrl } from "./builders.ts";
+import { duration, flag, integer, list, moment, relayUrl, relayUrls, text } from "./builders.ts";
 import { cyclic } from "./cyclic.ts";
 import { eventFilter } from "./event_filter.ts";
 import { group, groupList, type Values } from "./setting.ts";
@@ -82,6 +82,71 @@ export const synchronizerSection = group(
       max: 20,
       limit: true,
     }),
+    tail: group(
+      "The live tail: a standing subscription per relay keeps the archive seconds behind.",
+      {
+        enabled: flag(true, "Whether relays are followed live."),
+        max_relays: integer(
+          250,
+          "Relays followed at a time: those of `priority` first, then those with the most events.",
+          { min: 1, max: 20_000, limit: true },
+        ),
+        max_overlay_relays: integer(20, "The same for each overlay network (Tor, I2P, Lokinet).", {
+          min: 0,
+          max: 5_000,
+          limit: true,
+        }),
+        catch_up_events: integer(500, "Stored events asked for when a subscription begins.", {
+          min: 1,
+          max: 5_000,
+          limit: true,
+        }),
+        overlap: duration("1m", "How far back a subscription begins, over what was followed.", {
+          min: "0s",
+          max: "15m",
+        }),
+        batch_time: duration("250ms", "Live events are archived together with those of so long.", {
+          min: "1ms",
+          max: "10s",
+        }),
+        batch_events: integer(250, "Live events of one relay that wait at a time.", {
+          min: 2,
+          max: 5_000,
+          limit: true,
+        }),
+        max_rate: integer(
+          300,
+          "Messages a second, on average over a minute, that a relay may send; one that sends more is no longer followed for a while.",
+          { min: 1, max: 1_000_000, limit: true },
+        ),
+        prove: duration(
+          "1d",
+          "Followed time is walked page by page after so long, to call it complete; where NIP-77 works it is compared in each turn.",
+          { min: "0s", max: "6d" },
+        ),
+      },
+    ),
+    priority: group(
+      "Relays that come first, with places and turns of their own. They are archived whatever the " +
+        "monitor thinks of them.",
+      {
+        relays: relayUrls([], "Which."),
+        file: text(
+          undefined,
+          "More of them, one a line, # before comments; read again when it changes.",
+          { max: 4096, allowed: "the path of a text file" },
+        ),
+        slots: integer(4, "How many of them have their turns at a time.", {
+          min: 1,
+          max: 1_000,
+          limit: true,
+        }),
+        interval: duration("2m", "From the end of a turn of such a relay to its next one.", {
+          min: "1s",
+          max: "7d",
+        }),
+      },
+    ),
     filter: eventFilter("Which events are archived; {} is all of them."),
     since: moment(0, "Nothing older is archived."),
     until: moment(undefined, "Nothing newer is archived; the present unless given."),

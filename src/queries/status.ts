@@ -21,6 +21,7 @@ const cycleStatusSchema = z.object({
   lastDurationMs: z.number().optional(),
   lastError: z.string().optional(),
   totals: z.record(z.string(), z.number()),
+  now: z.record(z.string(), z.number()).optional(),
   nextDueInMs: z.number().optional(),
 });
 

@@ -16,6 +16,7 @@ import marks from "../../sql/migrations/0009_marks.sql" with { type: "text" };
 import archiveComparison from "../../sql/migrations/0011_archive_comparison.sql" with {
   type: "text",
 };
+import tail from "../../sql/migrations/0012_tail.sql" with { type: "text" };
 import dvmPayment from "../../sql/migrations/0013_dvm_payment.sql" with { type: "text" };
 import relayFacts from "../../sql/migrations/0014_relay_facts.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
@@ -38,6 +39,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0007_monitor", sql: monitor },
   { name: "0009_marks", sql: marks },
   { name: "0011_archive_comparison", sql: archiveComparison },
+  { name: "0012_tail", sql: tail },
   { name: "0013_dvm_payment", sql: dvmPayment },
   { name: "0014_relay_facts", sql: relayFacts },
 ];

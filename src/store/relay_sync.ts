@@ -16,7 +16,10 @@ export interface SyncClaim {
   nextSyncAt: number;
 }
 
-/** Relays that are due, longest due first; of those online unless `states` says otherwise. */
+/**
+ * Relays that are due, longest due first; of those online unless `states` says otherwise. Without
+ * the `named` ones, or of them alone.
+ */
 export function claimRelaysForSync(
   store: Store,
   o: {
@@ -26,6 +29,9 @@ export function claimRelaysForSync(
     networks: readonly Network[];
     owner: string;
     states?: readonly RelayState[];
+    /** Relays that have slots of their own. */
+    named?: readonly RelayUrl[];
+    namedOnly?: boolean;
     signal?: AbortSignal;
   },
 ): Promise<SyncClaim[]> {
@@ -33,7 +39,8 @@ export function claimRelaysForSync(
     ...await sql<SyncClaim[]>`
       select id, url, network, state, next_sync_at as "nextSyncAt" from relay_claim_for_sync(
         ${textArray(o.networks)}::text[], ${textArray(o.states ?? ["online"])}::text[],
-        ${o.at}::bigint, ${o.leaseSeconds}::bigint, ${o.owner}::text, ${o.limit}::int)`,
+        ${o.at}::bigint, ${o.leaseSeconds}::bigint, ${o.owner}::text, ${o.limit}::int,
+        ${textArray(o.named ?? [])}::text[], ${o.namedOnly ?? false}::bool)`,
   ], { signal: o.signal });
 }
 

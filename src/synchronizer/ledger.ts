@@ -23,7 +23,12 @@ export interface LedgerOptions {
   overlapSeconds: number;
   /** A gap is tried again when it is so old. */
   gapRetrySeconds: number;
+  /** Followed ground is not asked for until it reaches so far back. */
+  proveSeconds: number;
 }
+
+/** A tail writes down how far it is every few seconds; the ground above that is still its own. */
+const TAIL_SLACK_SECONDS = 90;
 
 /** The ledger of one relay and filter, in memory. */
 export class Ledger {
@@ -45,11 +50,17 @@ export class Ledger {
 
   /**
    * The parts of the window that must be asked for, newest first. The newest one reaches back by
-   * the overlap when it continues settled ground.
+   * the overlap when it continues settled ground. With `proveFollowed`, what was followed is asked
+   * for, however new it is.
    */
-  todo(window: CoverageWindow): CoverageWindow[] {
-    const settled = this.#intervals.filter((held) => this.#settled(held))
+  todo(window: CoverageWindow, { proveFollowed = false } = {}): CoverageWindow[] {
+    const settled = this.#intervals
+      .filter((held) => this.#settled(held) && !(proveFollowed && isFollowed(held)))
       .map((held): CoverageInterval => ({ ...held, state: "closed" }));
+    const newest = this.#intervals.at(-1);
+    if (newest !== undefined && this.#isTailsEdge(newest, window) && !proveFollowed) {
+      settled.splice(-1, 1, { ...newest, state: "closed", until: window.until });
+    }
     return uncovered(settled, window).map((hole) =>
       hole.until === window.until && hole.since > window.since
         ? { ...hole, since: Math.max(window.since, hole.since - this.#options.overlapSeconds) }
@@ -68,6 +79,18 @@ export class Ledger {
   /** Ground between pages. */
   paged(window: CoverageWindow): void {
     this.#insert({ ...window, state: "open", reason: "paged" });
+  }
+
+  /**
+   * Ground that a live subscription has followed. What is known better stays: proofs and gaps, what
+   * was walked, and what the relay lists and does not give.
+   */
+  followed(window: CoverageWindow): void {
+    const kept = this.#intervals.filter((held) => held.state !== "open" || isKnownBetter(held))
+      .map((held): CoverageInterval => ({ ...held, state: "closed" }));
+    for (const part of uncovered(kept, window)) {
+      this.#insert({ ...part, state: "open", reason: FOLLOWED });
+    }
   }
 
   /** Ground that was asked for in vain; paged ground in it stays what it is. */
@@ -201,13 +224,24 @@ export class Ledger {
 
   #settled(held: CoverageInterval): boolean {
     return held.state === "closed" || isPaged(held) || this.#freshGap(held) ||
-      this.#freshlyUndelivered(held);
+      this.#freshlyUndelivered(held) || this.#freshlyFollowed(held);
+  }
+
+  #freshlyFollowed(held: CoverageInterval): boolean {
+    const { now, proveSeconds } = this.#options;
+    return isFollowed(held) && held.since > now - proveSeconds;
   }
 
   #freshGap(held: CoverageInterval): boolean {
     const { now, gapRetrySeconds } = this.#options;
     return held.state === "gap" &&
       (this.#dense.has(held.since) || held.at > now - gapRetrySeconds);
+  }
+
+  /** Whether the live tail stands at the top of the window, and will say so in a moment. */
+  #isTailsEdge(newest: CoverageInterval, window: CoverageWindow): boolean {
+    return this.#freshlyFollowed(newest) && newest.until < window.until &&
+      newest.until >= window.until - TAIL_SLACK_SECONDS;
   }
 
   #isKept(held: CoverageInterval): boolean {
@@ -224,6 +258,16 @@ export class Ledger {
 function isPaged(held: CoverageInterval): boolean {
   return held.state === "open" && held.reason === "paged";
 }
+
+function isFollowed(held: CoverageInterval): boolean {
+  return held.state === "open" && held.reason === FOLLOWED;
+}
+
+function isKnownBetter(held: CoverageInterval): boolean {
+  return isPaged(held) || isDense(held) || held.reason === "undelivered";
+}
+
+const FOLLOWED: OpenReason = "followed";
 
 function isDense(held: CoverageInterval): boolean {
   return held.state === "open" && held.reason === "dense_second";

@@ -14,6 +14,8 @@ export interface SyncLimits extends SessionLimits, ClaimLimits {
   overlapSeconds: number;
   /** A gap is tried again when it is so old. */
   gapRetrySeconds: number;
+  /** Followed ground is left to the live tail for so long; then it is walked, and closed. */
+  proveSeconds: number;
   /** Requests of one turn that may go into seconds denser than a page. */
   splitRequests: number;
   /** Ids reconciled in one go (NIP-77), on either side: a bound for memory. */
@@ -41,6 +43,7 @@ export const DEFAULT_SYNC_LIMITS: Readonly<SyncLimits> = {
   settleSeconds: 30,
   overlapSeconds: 300,
   gapRetrySeconds: 86_400,
+  proveSeconds: 0,
   splitRequests: 500,
   reconcileIds: 50_000,
   recheckSeconds: 86_400,

@@ -8,6 +8,11 @@ export const OPEN_REASONS = [
    * here. Not proven yet, because no page below it has come back empty. Counts as open.
    */
   "paged",
+  /**
+   * A live subscription stood, and everything it brought is archived: not asked for again for a while.
+   * Not proven, because a relay may forget to pass an event on. Counts as open.
+   */
+  "followed",
   /** The relay's turn was over; the next one goes on from here. */
   "time_up",
   /** The process was told to stop. */

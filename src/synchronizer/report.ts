@@ -38,6 +38,8 @@ export interface SyncReport extends Omit<SyncProgress, "gaps"> {
   gaps: CoverageInterval[];
   /** The window's ledger, oldest first. */
   coverage: CoverageInterval[];
+  /** How many events the relay gets, by those of the last day that this turn has seen. */
+  eventsPerDay?: number;
   elapsedMs: number;
 }
 

@@ -5,6 +5,7 @@ import type { Filter } from "../model/filter.ts";
 import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { SyncLimits, SyncRequest } from "./sync_relay.ts";
+import type { TailLimits } from "./tail.ts";
 
 /** What is archived of this relay, and within which bounds. */
 export interface RelaySettings {
@@ -36,6 +37,7 @@ export function relaySettings(
       overlapSeconds: seconds(synchronizer.overlapMs),
       gapRetrySeconds: seconds(synchronizer.gapRetryMs),
       reconcileIds: synchronizer.reconcileIds,
+      proveSeconds: seconds(synchronizer.tail.proveMs),
       recheckSeconds: seconds(synchronizer.recheckMs),
       idsPerRequest: synchronizer.idsPerRequest,
       idRequests: synchronizer.idRequests,
@@ -49,6 +51,30 @@ export function relaySettings(
     },
   };
 }
+
+/** What one relay's live session may cost. */
+export function tailLimits(
+  { network }: { network: Network },
+  { synchronizer, limits, networks }: Pick<Config, "synchronizer" | "limits" | "networks">,
+): TailLimits {
+  const { tail } = synchronizer;
+  return {
+    catchUpEvents: tail.catchUpEvents,
+    idleMs: synchronizer.idleTimeoutMs,
+    slotWaitMs: networks[network].timeoutMs,
+    maxPayloadBytes: limits.maxFrameBytes,
+    // Many sessions stand at a time: each holds less than a turn may.
+    inboxItems: Math.min(limits.inboxItems, tail.batchEvents),
+    inboxBytes: Math.min(limits.inboxBytes, TAIL_INBOX_BYTES),
+    batchEvents: tail.batchEvents,
+    batchMs: tail.batchTimeMs,
+    maxRate: tail.maxRate,
+    settleSeconds: seconds(synchronizer.settleMs),
+    overlapSeconds: seconds(tail.overlapMs),
+  };
+}
+
+const TAIL_INBOX_BYTES = 1024 * 1024;
 
 function seconds(ms: number): number {
   return Math.round(ms / 1000);

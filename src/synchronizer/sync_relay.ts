@@ -15,20 +15,19 @@ import { takeTurn } from "../net/turn.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { readCoverage, replaceCoverage } from "../store/coverage.ts";
+import { readTailSpans } from "../store/relay_tails.ts";
 import { ensureRelay } from "../store/relays.ts";
 import { relayClaims } from "./claims.ts";
-import { type SecondSplit, SeenParts, splitSecond } from "./dense.ts";
-import { Evidence } from "./evidence.ts";
+import { SeenParts } from "./dense.ts";
+import { type FillDeps, fillHoles } from "./fill_holes.ts";
 import { Ledger } from "./ledger.ts";
 import { DEFAULT_SYNC_LIMITS, type SyncLimits } from "./limits.ts";
 import { Nip77 } from "./nip77.ts";
 import type { PageAnswer } from "./page.ts";
-import { Probes } from "./probes.ts";
-import { isOfGround, isPagingHabit, type OpenReason } from "./reasons.ts";
-import type { Reconciliation } from "./reconcile.ts";
+import type { OpenReason } from "./reasons.ts";
 import { outcomeOf, type SyncProgress, type SyncReport } from "./report.ts";
 import { openSession, type RelaySession } from "./session.ts";
-import { walkHole } from "./walk.ts";
+import { within } from "./window_filter.ts";
 
 export { DEFAULT_SYNC_LIMITS, type SyncLimits, type SyncProgress, type SyncReport };
 
@@ -63,6 +62,8 @@ export interface SyncRequest {
 /** Sightings of archived events come without a page. */
 const NO_PAGE = { received: 0, newEvents: 0, repeated: 0 };
 
+const DAY_SECONDS = 86_400;
+
 /** The ledger is written at most so often, and at the end. */
 const SAVE_EVERY_MS = 1000;
 
@@ -90,7 +91,6 @@ class Turn {
   readonly #filterKey: string;
   readonly #window: CoverageWindow;
   readonly #ledger: Ledger;
-  readonly #evidence = new Evidence();
   readonly #seen = new SeenParts();
   readonly #startedMs: number;
   readonly #progress: SyncProgress = {
@@ -105,7 +105,10 @@ class Turn {
     gaps: 0,
   };
   #session: RelaySession | undefined;
-  #splitRequests = 0;
+  /** Events of the last day that came in pages. */
+  #recent = 0;
+  /** Where the newest hole begins, if it ends in the present. */
+  #newestSince: number | undefined;
   #savedMs = -Infinity;
   #saved: readonly CoverageInterval[];
 
@@ -115,7 +118,9 @@ class Turn {
     const relayId = await ensureRelay(store, url, { at: unixSeconds(clock), ...options });
     const key = canonicalFilter(request.filter ?? {});
     const stored = await readCoverage(store, relayId, key, options);
-    return new Turn(url, relayId, key, stored, deps, request);
+    const turn = new Turn(url, relayId, key, stored, deps, request);
+    turn.#noteFollowed(await readTailSpans(store, relayId, key, options));
+    return turn;
   }
 
   private constructor(
@@ -140,15 +145,29 @@ class Turn {
     const newest = now - this.#limits.settleSeconds;
     const until = Math.min(request.until ?? newest, newest);
     this.#window = { since: Math.min(request.since ?? 0, until), until };
-    const { overlapSeconds, gapRetrySeconds } = this.#limits;
-    this.#ledger = new Ledger(stored, { now, overlapSeconds, gapRetrySeconds });
+    const { overlapSeconds, gapRetrySeconds, proveSeconds } = this.#limits;
+    this.#ledger = new Ledger(stored, { now, overlapSeconds, gapRetrySeconds, proveSeconds });
     this.#saved = stored;
   }
 
+  /** What the live tail has followed meanwhile. */
+  #noteFollowed(spans: readonly CoverageWindow[]): void {
+    for (const span of spans) {
+      const since = Math.max(span.since, this.#window.since);
+      const until = Math.min(span.until, this.#window.until);
+      if (since <= until) this.#ledger.followed({ since, until });
+    }
+  }
+
   async run(): Promise<SyncReport> {
-    const holes = this.#ledger.todo(this.#window);
     const nip77 = await this.#openNip77();
-    if (holes.length === 0 && !nip77.recheckIsDue) return this.#report({});
+    const holes = this.#ledger.todo(this.#window, { proveFollowed: nip77.hasWorked });
+    const [newest] = holes;
+    if (newest?.until === this.#window.until) this.#newestSince = newest.since;
+    if (holes.length === 0 && !nip77.recheckIsDue) {
+      await this.#save();
+      return this.#report({});
+    }
     const { signal } = this.#request;
     const turn = await this.#takeTurn();
     if (turn === undefined) return this.#report({ outcome: "busy" });
@@ -167,105 +186,30 @@ class Turn {
     await using session = opened.value;
     this.#session = session;
     nip77.use(session);
-    const reason = await this.#fillAll(holes, session, nip77);
+    const reason = await fillHoles(holes, this.#fillDeps(session, nip77));
     this.#measure();
     await this.#save();
     return this.#report(reason === undefined ? {} : { reason });
   }
 
-  /** All holes, and then a comparison of everything where one is due; why some of it is open. */
-  async #fillAll(
-    holes: readonly CoverageWindow[],
-    session: RelaySession,
-    nip77: Nip77,
-  ): Promise<OpenReason | undefined> {
-    let reason: OpenReason | undefined;
-    for (const hole of holes) {
-      const end = await this.#fill(hole, session, nip77);
-      reason ??= end;
-      // What lies in the ground is behind it now; every other reason is the relay's.
-      if (end !== undefined && !isOfGround(end)) return reason;
-    }
-    if (!await nip77.works() || !nip77.recheckIsDue) return reason;
-    const { stop, undelivered } = await nip77.recheck();
-    return stop ?? reason ?? (undelivered ? "undelivered" : undefined);
-  }
-
-  /** One hole, by the strategy that is cheaper there, and by the other one where that fails. */
-  async #fill(
-    hole: CoverageWindow,
-    session: RelaySession,
-    nip77: Nip77,
-  ): Promise<OpenReason | undefined> {
-    let rest = hole;
-    if (await nip77.prefers(hole)) {
-      const done = await nip77.reconcile(hole);
-      if (done.fault === undefined) return this.#endOf(hole, done);
-      rest = { since: hole.since, until: done.below ?? hole.until };
-    }
-    const end = await this.#walk(rest, session, nip77);
-    if (end === undefined || !isPagingHabit(end) || !await nip77.works()) return end;
-    const done = await nip77.reconcile(rest);
-    return done.fault === undefined ? this.#endOf(rest, done) : end;
-  }
-
-  /** Why reconciled ground is open, if it is; what was not come to is open for that reason. */
-  #endOf(hole: CoverageWindow, done: Reconciliation): OpenReason | undefined {
-    const { stop, below, undelivered } = done;
-    if (stop === undefined) return undelivered ? "undelivered" : undefined;
-    if (below !== undefined) this.#ledger.open({ since: hole.since, until: below }, stop);
-    return stop;
-  }
-
-  /** A second that is denser than a page: by its ids where that works, else by kinds and authors. */
-  async #split(
-    second: number,
-    nip77: Nip77,
-    byParts: () => Promise<SecondSplit>,
-  ): Promise<SecondSplit> {
-    if (!await nip77.works()) return await byParts();
-    const done = await nip77.reconcile({ since: second, until: second });
-    if (done.fault !== undefined) return await byParts();
-    if (done.stop !== undefined) return { complete: false, stop: done.stop };
-    return { complete: !done.undelivered, reconciled: true };
-  }
-
-  #walk(
-    hole: CoverageWindow,
-    session: RelaySession,
-    nip77: Nip77,
-  ): Promise<OpenReason | undefined> {
-    const options = { signal: this.#request.signal };
-    const asked = {
+  #fillDeps(session: RelaySession, nip77: Nip77): FillDeps {
+    return {
       filter: this.#filter,
-      evidence: this.#evidence,
-      fetch: (filter: Filter): Promise<PageAnswer> => session.page(filter, options),
-      listen: (filter: Filter): Promise<PageAnswer> => session.listen(filter, options),
-      take: (page: PageAnswer): Promise<PageResult> => this.#take(page),
-    };
-    return walkHole(hole, {
       ledger: this.#ledger,
-      evidence: this.#evidence,
-      probes: new Probes({ ...asked, pageSize: this.#limits.pageSize }),
-      take: asked.take,
-      fetch: (window) => {
+      session,
+      nip77,
+      seen: this.#seen,
+      limits: this.#limits,
+      signal: this.#request.signal,
+      fetch: (window, options) => {
         this.#progress.reached = Math.min(this.#progress.reached ?? Infinity, window.until);
-        return asked.fetch(within(this.#filter, window));
+        return session.page(within(this.#filter, window), options);
       },
-      split: (second, known) =>
-        this.#split(second, nip77, () =>
-          splitSecond(second, known, {
-            ...asked,
-            count: (filter) => session.count(filter, options),
-            seen: this.#seen,
-            mayAsk: () => this.#splitRequests++ < this.#limits.splitRequests,
-            reduced: session.reduced,
-          })),
-      isNewest: (newest) =>
-        this.#request.until === undefined && newest.until === this.#window.until,
+      take: (page) => this.#take(page),
+      isNewest: (hole) => this.#request.until === undefined && hole.until === this.#window.until,
       moved: () => this.#moved(),
       mustStop: () => this.#mustStop(),
-    });
+    };
   }
 
   #openNip77(): Promise<Nip77> {
@@ -307,6 +251,8 @@ class Turn {
       seenAt: unixSeconds(this.#clock),
     }, { signal: this.#request.signal });
     this.#seen.note(result.accepted);
+    const dayAgo = this.#window.until - DAY_SECONDS;
+    for (const event of result.accepted) if (event.created_at > dayAgo) this.#recent += 1;
     this.#tell(result);
     return result;
   }
@@ -374,12 +320,17 @@ class Turn {
       ...end,
       gaps: coverage.filter((held) => held.state === "gap"),
       coverage,
+      ...this.#eventsPerDay(),
       elapsedMs: this.#clock.monotonicMs() - this.#startedMs,
     };
   }
-}
 
-/** The filter in this window; `since: 0` is left out, for relays that take it for nonsense. */
-function within(filter: Filter, { since, until }: CoverageWindow): Filter {
-  return since === 0 ? { ...filter, until } : { ...filter, since, until };
+  /** From the newest ground that was walked: as much of the last day as there is of it. */
+  #eventsPerDay(): { eventsPerDay?: number } {
+    const { until } = this.#window;
+    const { reached } = this.#progress;
+    if (this.#newestSince === undefined || reached === undefined) return {};
+    const seconds = until - Math.max(this.#newestSince, reached, until - DAY_SECONDS);
+    return seconds < 60 ? {} : { eventsPerDay: this.#recent * DAY_SECONDS / seconds };
+  }
 }
