@@ -33,6 +33,11 @@ const TTL_SECONDS = {
 const SIGNED_BYTES = 400;
 /** NIP-44 takes 65,535 bytes of plaintext at most. */
 const MAX_ENCRYPTED_BYTES = 60_000;
+/**
+ * Rows that are asked for first where the customer leaves it to us. Most answers are shorter, and of
+ * rows that are longer no more fit an event: to read thousands of them for nothing took a second.
+ */
+const FIRST_LIMIT = 250;
 /** How often an answer is asked for again because it came out too long. */
 const MAX_TRIES = 5;
 
@@ -120,7 +125,7 @@ export async function answer(
   const isEncrypted = job.request?.encryption !== undefined;
   const given = { ...question.given };
   const hasLimit = given.limit !== undefined;
-  given.limit ??= MAX_LIMIT;
+  given.limit ??= FIRST_LIMIT;
   const empty = resultTemplate(base, job, "", undefined);
   const room = config.maxResultBytes - sizeOf(empty);
   if (room < 500) return final("The request is too large to be answered within one event");
@@ -139,6 +144,11 @@ export async function answer(
       return fail({ text: failureText(page.failure), mayPass });
     }
     const { rows, next } = page.value;
+    const more = hasLimit || next === undefined ? undefined : roomierLimit(rows, maxBytes);
+    if (more !== undefined && more > Number(given.limit) * 1.2) {
+      given.limit = more;
+      continue;
+    }
     const content = contentOf(question.form, rows);
     const sealed = await seal(base, job, resultTemplate(base, job, content, next));
     if (!sealed.ok) return final("The answer could not be encrypted");
@@ -157,6 +167,13 @@ export async function answer(
 
 function final(text: string): Result<never, AnswerFailure> {
   return fail({ text, mayPass: false });
+}
+
+/** As many rows as these fill the room; undefined where they came out long enough already. */
+function roomierLimit(rows: readonly Row[], maxBytes: number): number | undefined {
+  if (rows.length < FIRST_LIMIT) return undefined;
+  const bytes = Buffer.byteLength(JSON.stringify(rows));
+  return Math.min(MAX_LIMIT, Math.ceil(rows.length * maxBytes / bytes) + 1);
 }
 
 /** What went wrong, as the customer reads it. */
