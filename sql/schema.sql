@@ -1,4 +1,4 @@
--- The schema after 0014_relay_facts, generated: don't edit (tests/support/schema_dump.ts).
+-- The schema after 0015_light, generated: don't edit (tests/support/schema_dump.ts).
 
 create sequence event_relay_seq_seq;
 
@@ -891,7 +891,8 @@ begin
   with fresh as materialized (
     select e.seq, e.created_at, e.kind, e.pubkey, e.id,
       case when (e.kind = 5 or e.kind between 30000 and 39999
-        or strpos(e.tags, '["expiration",') > 0) and left(e.tags, 1) = '[' then e.tags
+        or strpos(e.tags, '["expiration",') > 0) and left(e.tags, 1) = '['
+        then event_tags(e)
         else '[]' end as tags
     from event e
     where e.seq > seq_from and e.seq <= seq_to
@@ -1030,8 +1031,13 @@ begin
     a.partitions := a.partitions + 1;
     a.partitioned_to := case when a.partition_events = 0 then 9223372036854775807
       else a.partitioned_to + a.partition_events end;
-    ends := case when a.partition_events = 0 then 'maxvalue' else a.partitioned_to::text end;
     for part in values ('event'), ('event_relay') loop
+      if part = 'event' and a.profile = 'light' then
+        continue when a.partitions > 1;
+        ends := 'maxvalue';
+      else
+        ends := case when a.partition_events = 0 then 'maxvalue' else a.partitioned_to::text end;
+      end if;
       execute format('create table %1$I (like %2$I including all excluding indexes)',
         part || '_' || a.partitions, part);
       execute format('alter table %2$I attach partition %1$I for values from (%3$s) to (%4$s)',
@@ -1099,17 +1105,27 @@ begin
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.event_store(seqs bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[])
- RETURNS void
- LANGUAGE sql
+ RETURNS integer
+ LANGUAGE plpgsql
 AS $function$
+declare n int;
+begin
   insert into event (seq, created_at, kind, id, pubkey, sig, tags, content, content_raw, tag_keys)
   select g.seq, g.created_at, g.kind, substring(ids, g.n::int * 32 - 31, 32),
     substring(pubkeys, g.n::int * 32 - 31, 32), substring(sigs, g.n::int * 64 - 63, 64),
     g.tags, g.content, g.raw, g.keys::bigint[]
-  from unnest(seqs, created_ats, kinds, tags, contents, content_raws, tag_keys)
-    with ordinality as g(seq, created_at, kind, tags, content, raw, keys, n)
-  where g.seq is not null
-$function$;
+  from unnest(seqs, created_ats, kinds, event_store.tags, contents, content_raws,
+    event_store.tag_keys) with ordinality as g(seq, created_at, kind, tags, content, raw, keys, n)
+  where g.seq is not null;
+  get diagnostics n = row_count;
+  return n;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_tags(e event)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$ select e.tags $function$;
 
 CREATE OR REPLACE FUNCTION public.event_target(pubkey bytea, id bytea)
  RETURNS uuid
@@ -1989,7 +2005,7 @@ create view event_marked as
     id,
     pubkey,
     sig,
-    tags,
+    event_tags(e.*) AS tags,
     content,
     content_raw,
     tag_keys,
@@ -2039,7 +2055,7 @@ create view event_view as
     encode(pubkey, 'hex'::text) AS pubkey,
     created_at,
     kind,
-    (tags)::json AS tags,
+    (event_tags(event.*))::json AS tags,
     content,
     (NULLIF(content_raw, ''::text))::json AS content_json,
     encode(sig, 'hex'::text) AS sig,

@@ -19,6 +19,7 @@ import { openPublisher, type Publisher } from "./nostr/publisher.ts";
 import { HostSlots } from "./net/host_slots.ts";
 import type { Signer } from "./nostr/signer.ts";
 import { openStore, type Store, type StoreHealth } from "./store/connect.ts";
+import { checkLayout } from "./store/layout.ts";
 import { migrate } from "./store/migrate.ts";
 import { PriorityList } from "./synchronizer/priority_list.ts";
 import { openVerifier, type Verifier } from "./verify/verifier.ts";
@@ -202,7 +203,7 @@ export async function openConfiguredStore(
   });
   try {
     if (options.migrate ?? true) {
-      const { applied, version } = await migrate(store, signal === undefined ? {} : { signal });
+      const { applied, version } = await migrateConfigured(store, config, { signal });
       if (applied > 0) log.info("Brought the schema to version {version}", { version, applied });
     }
     return store;
@@ -210,6 +211,30 @@ export async function openConfiguredStore(
     await store[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/**
+ * Brings the schema up to date, laid out as configured when it is made now. Throws ProfileMismatch
+ * when the database was made with another profile; other differences are told and left.
+ */
+export async function migrateConfigured(
+  store: Store,
+  config: Config,
+  options: { signal?: AbortSignal | undefined } = {},
+): Promise<{ applied: number; version: number }> {
+  const signal = options.signal === undefined ? {} : { signal: options.signal };
+  const { profile, partitionEvents: wanted } = config.store;
+  const own = { profile, ...(store.kind === "postgres" ? { partitionEvents: wanted } : {}) };
+  const done = await migrate(store, { layout: own, ...signal });
+  const { partitionEvents } = await checkLayout(store, own, signal);
+  if (store.kind === "postgres" && partitionEvents !== wanted) {
+    log.info(
+      "The database was made with store.partition_events: {partitionEvents}, and keeps that; " +
+        "{wanted} is configured",
+      { partitionEvents, wanted },
+    );
+  }
+  return done;
 }
 
 /** The dialer for the configured networks. Needs no closing. */

@@ -114,6 +114,7 @@ create index event_relay_seq on event_relay using brin (seq) with (pages_per_ran
 
 -- Adds partitions of event and event_relay up to this sequence number. Attaching one hinders
 -- neither readers nor writers. Runs as its owner: those who write events may not change tables.
+-- In a light archive event has but one (0015_light.sql).
 create function event_partition_add(up_to bigint) returns void
 language plpgsql security definer set search_path from current as $$
 declare a archive; starts text; ends text; part text;
@@ -124,8 +125,13 @@ begin
     a.partitions := a.partitions + 1;
     a.partitioned_to := case when a.partition_events = 0 then 9223372036854775807
       else a.partitioned_to + a.partition_events end;
-    ends := case when a.partition_events = 0 then 'maxvalue' else a.partitioned_to::text end;
     for part in values ('event'), ('event_relay') loop
+      if part = 'event' and a.profile = 'light' then
+        continue when a.partitions > 1;
+        ends := 'maxvalue';
+      else
+        ends := case when a.partition_events = 0 then 'maxvalue' else a.partitioned_to::text end;
+      end if;
       execute format('create table %1$I (like %2$I including all excluding indexes)',
         part || '_' || a.partitions, part);
       execute format('alter table %2$I attach partition %1$I for values from (%3$s) to (%4$s)',

@@ -43,20 +43,30 @@ begin
   );
 end $$;
 
--- Writes the rows of new events: the one function that a storage profile replaces (sql/README.md).
--- Of each event whose number is not null; the arguments are those of event_insert.
+-- The tags of an event as JSON text, as far as they are kept: `tags` alone unless a storage profile
+-- has it otherwise. The planner takes this for the column.
+create function event_tags(e event) returns text
+language sql stable parallel safe as $$ select e.tags $$;
+
+-- Writes the rows of new events and says how many; with event_tags the functions that a storage
+-- profile replaces (sql/README.md). Of each event whose number is not null; the arguments are those
+-- of event_insert.
 create function event_store(
   seqs bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds int[],
   tags text[], contents text[], content_raws text[], tag_keys text[]
-) returns void language sql as $$
+) returns int language plpgsql as $$
+declare n int;
+begin
   insert into event (seq, created_at, kind, id, pubkey, sig, tags, content, content_raw, tag_keys)
   select g.seq, g.created_at, g.kind, substring(ids, g.n::int * 32 - 31, 32),
     substring(pubkeys, g.n::int * 32 - 31, 32), substring(sigs, g.n::int * 64 - 63, 64),
     g.tags, g.content, g.raw, g.keys::bigint[]
-  from unnest(seqs, created_ats, kinds, tags, contents, content_raws, tag_keys)
-    with ordinality as g(seq, created_at, kind, tags, content, raw, keys, n)
-  where g.seq is not null
-$$;
+  from unnest(seqs, created_ats, kinds, event_store.tags, contents, content_raws,
+    event_store.tag_keys) with ordinality as g(seq, created_at, kind, tags, content, raw, keys, n)
+  where g.seq is not null;
+  get diagnostics n = row_count;
+  return n;
+end $$;
 
 -- Whoever deletes events, their ids go with them: an id without its event would keep it out.
 create function event_id_forget() returns trigger language plpgsql as $$

@@ -9,7 +9,7 @@ from relay r join relay_status s on s.relay_id = r.id;
 -- content has U+FFFD in place of NULs and lone surrogates; content_json is exact.
 create view event_view as
 select encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
-  tags::json as tags, content, nullif(content_raw, '')::json as content_json,
+  event_tags(event)::json as tags, content, nullif(content_raw, '')::json as content_json,
   encode(sig, 'hex') as sig, seq
 from event;
 

@@ -63,7 +63,8 @@ begin
   with fresh as materialized (
     select e.seq, e.created_at, e.kind, e.pubkey, e.id,
       case when (e.kind = 5 or e.kind between 30000 and 39999
-        or strpos(e.tags, '["expiration",') > 0) and left(e.tags, 1) = '[' then e.tags
+        or strpos(e.tags, '["expiration",') > 0) and left(e.tags, 1) = '['
+        then event_tags(e)
         else '[]' end as tags
     from event e
     where e.seq > seq_from and e.seq <= seq_to
@@ -204,7 +205,8 @@ for each statement execute function event_marks_forget();
 -- Events with their marks, as of the last refresh. A look-up per row and mark, which is what a page
 -- needs; the planner can't make a hash of a whole table of it.
 create view event_marked as
-select e.*,
+select e.seq, e.created_at, e.kind, e.id, e.pubkey, e.sig, event_tags(e) as tags, e.content,
+  e.content_raw, e.tag_keys,
   e.kind <> 5 and (
     (select true from event_deletion d where d.target = event_target(e.pubkey, e.id) limit 1)
       is true

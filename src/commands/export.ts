@@ -8,7 +8,7 @@ import { configureLogging } from "../lib/log.ts";
 import type { NostrEvent } from "../model/event.ts";
 import type { Filter } from "../model/filter.ts";
 import type { Store } from "../store/connect.ts";
-import { type EventCursor, readEvents } from "../store/events.ts";
+import { type EventCursor, isWhole, readEvents } from "../store/events.ts";
 import { type CommandCall, type CommandSpec, EXIT } from "./command.ts";
 import { filterOption } from "./event_options.ts";
 import type { Io } from "./io.ts";
@@ -81,6 +81,12 @@ async function* eventPages(
       signal,
       ...(after === undefined ? {} : { after }),
     });
+    if (!page.events.every(isWhole)) {
+      throw new Error(
+        "Cannot export events as this archive is light: it keeps neither contents nor signatures " +
+          "(store.profile); `query events` gives what it has",
+      );
+    }
     if (page.events.length > 0) yield page.events;
     left -= page.events.length;
     if (page.next === undefined) return;

@@ -2,9 +2,8 @@
  * `bigbrotr migrate`: brings the database's schema up to date and says from where to where. In: the
  * configured database. Out: two version numbers. Never: touches a schema that is newer than it.
  */
-import { openConfiguredStore } from "../context.ts";
+import { migrateConfigured, openConfiguredStore } from "../context.ts";
 import { configureLogging } from "../lib/log.ts";
-import { migrate } from "../store/migrate.ts";
 import { type CommandCall, type CommandSpec, EXIT } from "./command.ts";
 
 export const migrateCommand: CommandSpec = {
@@ -23,7 +22,7 @@ async function runMigrate(call: CommandCall): Promise<number> {
   const config = await call.config();
   await using _logging = await configureLogging({ ...config.log, write: io.stderr });
   await using store = await openConfiguredStore(config, { signal, migrate: false });
-  const { applied, version } = await migrate(store, { signal });
+  const { applied, version } = await migrateConfigured(store, config, { signal });
   if (options.flag("json")) io.stdout(JSON.stringify({ applied, version, store: store.kind }));
   else if (applied === 0) io.stdout(`The schema is at version ${version} already.`);
   else io.stdout(`The schema is at version ${version}; ${applied} migrations were applied.`);

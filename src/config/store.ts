@@ -2,12 +2,26 @@
  * The section `store`: how the database is used. Where it is comes from DATABASE_URL; without it the
  * embedded one in the data folder is used.
  */
-import { duration, flag, integer, list } from "./builders.ts";
+import { STORAGE_PROFILES } from "../model/storage_profile.ts";
+import { choice, duration, flag, integer, list } from "./builders.ts";
 import { group, groupList, type Values } from "./setting.ts";
 
 export const storeSection = group(
   "The database: PostgreSQL by DATABASE_URL, else the embedded one in the data folder.",
   {
+    profile: choice(
+      "full",
+      "What is kept of each event: full (all seven fields), light (id, pubkey, created_at, kind, " +
+        "tag values; no content, no signature) or custom (sql/README.md). Decided once, when the " +
+        "database is made.",
+      STORAGE_PROFILES,
+    ),
+    partition_events: integer(
+      25_000_000,
+      "Events in one partition of a server's tables, and their sightings; decided when the " +
+        "database is made.",
+      { min: 100_000, max: 1_000_000_000 },
+    ),
     pool_size: integer(10, "Connections to a server at most (the embedded store has one).", {
       min: 1,
       max: 200,

@@ -79,7 +79,7 @@ export const compare = defineQuery({
       const missing = limit - reports.length;
       const rows = await sql<EventColumns[]>`
         select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
-          tags, '' as content, '' as content_raw, '' as sig
+          event_tags(event) as tags, '' as content, '' as content_raw, '' as sig
         from event where ${where}
           and not exists (
             select from event_version v where v.event_seq = event.seq and not v.latest)

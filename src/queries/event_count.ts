@@ -12,6 +12,9 @@ import type { Fragment, Read } from "./read.ts";
 import { countRow } from "./rows.ts";
 import { type EventColumns, toEvent } from "../store/event_codec.ts";
 
+/** Groups by what a light archive does not keep: contents, and the markers of tags. */
+const WHOLE_ONLY: ReadonlySet<string> = new Set(["content", "root", "reply"]);
+
 /** Events that are looked at one by one for one answer. */
 const MAX_READ = 200_000;
 /** Different groups held in memory, and the characters of all their names. */
@@ -42,6 +45,11 @@ export const eventCount = defineQuery({
     const { filter = [{}], relay, group = [] } = params;
     const relays = await relayIdsOf(sql, relay ?? []);
     if (relays.problems.length > 0) return { reason: "bad_params", problems: relays.problems };
+    const missing = group.find((name) => WHOLE_ONLY.has(name));
+    if (missing !== undefined && await isLight(sql)) {
+      const problem = `${missing} needs what this archive does not keep of an event`;
+      return { reason: "bad_params", problems: [{ field: "group", problem }] };
+    }
     const condition = anyOf(sql, filter, relay && relays.ids);
     const byRelay = group.includes("relay");
     const source = byRelay
@@ -64,6 +72,11 @@ export const eventCount = defineQuery({
     }));
   },
 });
+
+async function isLight(sql: Read): Promise<boolean> {
+  const [row] = await sql<{ profile: string }[]>`select profile from archive`;
+  return row?.profile === "light";
+}
 
 interface Count {
   first: string;
@@ -125,7 +138,7 @@ async function countByReading(
   let chars = 0;
   const rows = sql<(EventColumns & { relay_url: string })[]>`
     select event.seq, encode(event.id, 'hex') as id, encode(event.pubkey, 'hex') as pubkey,
-      event.created_at, event.kind, event.tags, '' as sig,
+      event.created_at, event.kind, event_tags(event) as tags, '' as sig,
       ${
     withContent ? sql`event.content, event.content_raw` : sql`'' as content, '' as content_raw`
   },

@@ -1,6 +1,7 @@
 // One page of archived events for the questions that give them out: newest first, ties by the lowest
 // id, with their marks. In: a condition over the view event_marked, under the name `event`. Out:
-// events byte for byte as they were signed, and what is said of them.
+// events byte for byte as they were signed (of a light archive what it keeps), and what is said of
+// them.
 import { z } from "zod";
 import { keyInteger } from "./cursor.ts";
 import { type EventMark, type MarkColumns, markColumns, marksOf, marksRow } from "./marks.ts";
@@ -9,7 +10,7 @@ import type { Fragment, Read } from "./read.ts";
 import { kindRow, pubkeyRow, timeRow } from "./rows.ts";
 import type { NostrEvent } from "../model/event.ts";
 import { isHex } from "../model/hex.ts";
-import { type EventColumns, toEvent } from "../store/event_codec.ts";
+import { type EventColumns, isWhole, toEvent } from "../store/event_codec.ts";
 
 /** Rounds that colliding tag keys may cost; each reads a page. */
 const MAX_ROUNDS = 20;
@@ -23,8 +24,11 @@ export const eventKey: z.ZodType<EventKey> = z.tuple([
   z.string().refine((id) => isHex(id, 32)),
 ]);
 
-/** An event with what is said of it. */
-export type MarkedEvent = NostrEvent & { marks?: EventMark[] };
+/** An event, as far as the archive keeps it, with what is said of it. */
+export type MarkedEvent =
+  & Omit<NostrEvent, "content" | "sig">
+  & Partial<Pick<NostrEvent, "content" | "sig">>
+  & { marks?: EventMark[] };
 
 /** The fields of {@linkcode MarkedEvent}. */
 export const eventFields = {
@@ -32,9 +36,10 @@ export const eventFields = {
   pubkey: pubkeyRow,
   created_at: timeRow("As its author says"),
   kind: kindRow,
-  tags: z.array(z.array(z.string())).describe("Tags, as signed"),
-  content: z.string().describe("Content, as signed"),
-  sig: z.string().describe("Signature, hex"),
+  tags: z.array(z.array(z.string()))
+    .describe("Tags, as signed; in a light archive names and values alone"),
+  content: z.string().optional().describe("Content, as signed; absent in a light archive"),
+  sig: z.string().optional().describe("Signature, hex; absent in a light archive"),
   marks: marksRow,
 };
 
@@ -68,7 +73,9 @@ export async function eventPage(
       const { seq: _seq, ...event } = toEvent(columns);
       position = [event.created_at, event.id];
       if (!needsCheck || matches(event)) {
-        found.push({ row: { ...event, ...marksOf(columns) }, key: position });
+        const { content, sig, ...kept } = event;
+        const row = isWhole(event) ? { ...kept, content, sig } : kept;
+        found.push({ row: { ...row, ...marksOf(columns) }, key: position });
       }
     }
     if (rows.length < missing) break;

@@ -105,8 +105,8 @@ async function relayList(
   author: Fragment,
 ): Promise<{ listAt: number | null; list: ReturnType<typeof parseRelayList> }> {
   const [columns] = await sql<EventColumns[]>`
-    select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind, tags,
-      '' as content, '' as content_raw, '' as sig
+    select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
+      event_tags(event) as tags, '' as content, '' as content_raw, '' as sig
     from event where ${author} and kind = ${RELAY_LIST_KIND}
     order by created_at desc, id limit 1`;
   if (columns === undefined) return { listAt: null, list: [] };

@@ -18,8 +18,16 @@ export interface EventColumns {
   sig: string;
 }
 
-/** An event with its place in the archive. */
+/**
+ * An event with its place in the archive. A light archive has neither content nor signature: both
+ * are empty then, which no signature is otherwise.
+ */
 export type StoredEvent = NostrEvent & { seq: number };
+
+/** Whether an archived event is as it was signed: false for one of a light archive. */
+export function isWhole(event: Pick<NostrEvent, "sig">): boolean {
+  return event.sig !== "";
+}
 
 /** Why an event can't become a row; undefined when it can. */
 export function rowProblem(event: NostrEvent): string | undefined {

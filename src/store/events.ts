@@ -8,7 +8,7 @@ import { filterCondition } from "./filter_sql.ts";
 import { numberArray } from "./pg_text.ts";
 
 export * from "./event_batches.ts";
-export type { StoredEvent } from "./event_codec.ts";
+export { isWhole, type StoredEvent } from "./event_codec.ts";
 
 /** Where a page ended: newest first, ties by id. */
 export interface EventCursor {
@@ -32,7 +32,7 @@ export function readEvents(
       const wanted = limit - events.length;
       const rows = await sql<EventColumns[]>`
         select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
-          tags, content, content_raw, encode(sig, 'hex') as sig
+          event_tags(event) as tags, content, content_raw, encode(sig, 'hex') as sig
         from event where ${where} ${
         cursor === undefined ? sql`` : sql`and created_at <= ${cursor.createdAt}::bigint
           and (created_at < ${cursor.createdAt}::bigint or id > decode(${cursor.id}, 'hex'))`
@@ -59,7 +59,7 @@ export function scanEvents(
   return store.run("scan_events", async (sql) => {
     const rows = await sql<EventColumns[]>`
       select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
-        tags, content, content_raw, encode(sig, 'hex') as sig
+        event_tags(event) as tags, content, content_raw, encode(sig, 'hex') as sig
       from event where seq > ${o.afterSeq}::bigint ${
       o.kinds === undefined ? sql`` : sql`and kind = any (${numberArray(o.kinds)}::int[])`
     }
@@ -98,7 +98,7 @@ export function countEvents(
     let n = 0;
     const rows = sql<EventColumns[]>`
       select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
-        tags, '' as content, '' as content_raw, '' as sig
+        event_tags(event) as tags, '' as content, '' as content_raw, '' as sig
       from event where ${where}`;
     for await (const page of rows.cursor(1000)) {
       for (const row of page) if (matches(toEvent(row))) n += 1;

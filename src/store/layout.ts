@@ -1,12 +1,12 @@
 // How a database is laid out: what it keeps of each event, and in how many pieces. In: settings for
 // the first migration. Out: what a database was made with, which is what holds from then on. Never
 // changes the layout of a database that exists.
+import type { StorageProfile } from "../model/storage_profile.ts";
 import type { Sql, Store } from "./connect.ts";
 
 /** What a database is made with. */
 export interface Layout {
-  /** What is kept of an event: "full", "light", or an operator's own (sql/README.md). */
-  profile: string;
+  profile: StorageProfile;
   /** Sequence numbers in a partition of `event` and `event_relay`; 0: one partition for all. */
   partitionEvents: number;
   /** Hash partitions of `event_id`. */
@@ -28,6 +28,11 @@ export interface ArchiveLayout extends Pick<Layout, "profile" | "partitionEvents
   partitions: number;
 }
 
+/** The database was made with another profile than the one that is configured. */
+export class ProfileMismatch extends Error {
+  override readonly name = "ProfileMismatch";
+}
+
 /** Hands the layout to the migrations of this transaction, as settings `bigbrotr.…`. */
 export async function announceLayout(sql: Sql, layout: Layout): Promise<void> {
   await sql`select
@@ -47,4 +52,21 @@ export function readLayout(
     if (row === undefined) throw new Error("Cannot read the layout as the table archive is empty");
     return { ...row };
   }, { retry: true, signal: o.signal });
+}
+
+/**
+ * The layout of a migrated database that is to have this profile; throws ProfileMismatch when it has
+ * another, because what was not kept can't be had later.
+ */
+export async function checkLayout(
+  store: Store,
+  wanted: Pick<Layout, "profile">,
+  o: { signal?: AbortSignal } = {},
+): Promise<ArchiveLayout> {
+  const layout = await readLayout(store, o);
+  if (layout.profile === wanted.profile) return layout;
+  throw new ProfileMismatch(
+    `Cannot use the database as it was made with store.profile: ${layout.profile}, and ` +
+      `${wanted.profile} is configured; set ${layout.profile}, or use another database`,
+  );
 }

@@ -19,6 +19,7 @@ import archiveComparison from "../../sql/migrations/0011_archive_comparison.sql"
 import tail from "../../sql/migrations/0012_tail.sql" with { type: "text" };
 import dvmPayment from "../../sql/migrations/0013_dvm_payment.sql" with { type: "text" };
 import relayFacts from "../../sql/migrations/0014_relay_facts.sql" with { type: "text" };
+import light from "../../sql/migrations/0015_light.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
 import { announceLayout, DEFAULT_LAYOUT, type Layout } from "./layout.ts";
 
@@ -42,6 +43,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0012_tail", sql: tail },
   { name: "0013_dvm_payment", sql: dvmPayment },
   { name: "0014_relay_facts", sql: relayFacts },
+  { name: "0015_light", sql: light },
 ];
 
 /** The database was migrated by a newer program. */

@@ -2,7 +2,7 @@
 // what is stored out of line. Never counts the write-ahead log.
 import type { Store } from "../../src/store/connect.ts";
 
-/** Bytes of these tables, all partitions; events, the ids they are found by, and sightings. */
+/** Bytes of these tables, all partitions, those that there are; events, the ids they are found by, and sightings. */
 export function archiveBytes(
   store: Store,
   tables: readonly string[] = ["event", "event_id", "event_relay"],
@@ -10,7 +10,7 @@ export function archiveBytes(
   return store.run("archive_bytes", async (sql) => {
     const [row] = await sql<{ bytes: number }[]>`
       select sum(pg_total_relation_size(p.relid))::bigint as bytes
-      from unnest(${`{${tables}}`}::text[]) as t, pg_partition_tree(t::regclass) as p
+      from unnest(${`{${tables}}`}::text[]) as t, pg_partition_tree(to_regclass(t)) as p
       where p.isleaf`;
     return row?.bytes ?? 0;
   });

@@ -1,12 +1,15 @@
 // How fast events and sightings go into the store, verification apart, and how many bytes they take
 // there, beside the peer's schema filled with the same events in turn. With --growth N it goes on
 // to N events and compares the rate there with the rate at the start.
+// With --profile light a light store is filled in turn too, and compared with the full one.
 //   deno task bench ingest [--store pglite|postgres] [--events 60000] [--batch 1000] [--growth 500000]
+//     [--profile full|light]
 import type { NostrEvent } from "../../src/model/event.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
 import { openStore, type Store } from "../../src/store/connect.ts";
 import { insertSightings } from "../../src/store/event_relays.ts";
 import { knownEvents, writeBatch } from "../../src/store/events.ts";
+import type { Layout } from "../../src/store/layout.ts";
 import { maintain } from "../../src/store/maintain.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { ensureRelay } from "../../src/store/relays.ts";
@@ -23,6 +26,8 @@ const TURN = 10_000;
 /** Events over which rates are compared when a store has grown. */
 const GROWTH_SPAN = 50_000;
 const SEEN_AT = 1_700_000_000;
+/** Where a store has its events, sightings apart. */
+const EVENTS = ["event", "event_id"];
 
 /** Rates over one turn each, so that their spread shows the machine's noise. */
 interface Rates {
@@ -44,6 +49,9 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   const store = stack.use(await openStore({ dataDir, databaseUrl }));
   await migrate(store);
   await createPeerSchema(store);
+  const light = args.flags.profile === "light"
+    ? stack.use(await secondStore(kind, databaseUrl, { profile: "light" })).store
+    : undefined;
   const relays: { url: RelayUrl; id: number }[] = [];
   for (let i = 0; i < SIGHTINGS; i++) {
     const url = parseRelayUrl(`wss://relay${i}.example.com/`);
@@ -51,7 +59,10 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   }
 
   const stream = new EventStream();
-  const [ours, peers]: [Rates, Rates] = [{ fresh: [], repeat: [] }, { fresh: [], repeat: [] }];
+  const [ours, peers, lights] = Array.from({ length: 3 }, (): Rates => ({ fresh: [], repeat: [] }));
+  if (ours === undefined || peers === undefined || lights === undefined) {
+    throw new Error("No rates");
+  }
   for (let done = 0; done < events; done += TURN) {
     args.signal.throwIfAborted();
     const turn = stream.take(TURN);
@@ -64,6 +75,14 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
           (part) => i === 0 ? writeNew(store, part, relay.id) : writeKnown(store, part, relay.id),
         ),
       );
+      if (light !== undefined) {
+        step(lights).push(
+          await rate(
+            batches,
+            (part) => i === 0 ? writeNew(light, part, relay.id) : writeKnown(light, part, relay.id),
+          ),
+        );
+      }
       step(peers).push(
         await rate(batches, (part) => writePeerBatch(store, part, relay.url, SEEN_AT)),
       );
@@ -86,6 +105,21 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
     repeat_vs_peer: roundFigure(perSecond(ours.repeat) / perSecond(peers.repeat)),
     bytes_vs_peer: roundFigure(bytes / theirs),
   };
+  const notes: string[] = [];
+  if (light !== undefined) {
+    const [small, whole] = [await archiveBytes(light, EVENTS), await archiveBytes(store, EVENTS)];
+    figures.light_new_per_s = perSecond(lights.fresh);
+    figures.light_repeat_per_s = perSecond(lights.repeat);
+    figures.full_event_bytes = roundFigure(whole / stored);
+    figures.light_event_bytes = roundFigure(small / stored);
+    figures.light_bytes_per_event = roundFigure(await archiveBytes(light) / stored);
+    ratios.light_vs_full = roundFigure(small / whole);
+    ratios.light_vs_full_with_sightings = roundFigure(await archiveBytes(light) / bytes / stored);
+    notes.push(
+      "light_vs_full: events with all their indexes and what finds them by id, without sightings, " +
+        "which both keep alike",
+    );
+  }
   if (growth > 0) {
     await store.command("drop_peer", "drop schema peer cascade");
     await using second = await secondStore(kind, databaseUrl);
@@ -105,6 +139,7 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
       `${stored} events on ${SIGHTINGS} relays, batches of ${batch}, one writer`,
       "new: event and first sighting; repeat: look-up of the id and a further sighting",
       `spread of new ${spread(ours.fresh)}, of repeats ${spread(ours.repeat)}`,
+      ...notes,
     ],
   };
 }
@@ -161,6 +196,7 @@ function batchesOf(events: readonly NostrEvent[], size: number): NostrEvent[][] 
 async function secondStore(
   kind: Store["kind"],
   databaseUrl: string | undefined,
+  layout: Partial<Layout> = {},
 ): Promise<{ store: Store } & AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
@@ -169,9 +205,11 @@ async function secondStore(
     ? stack.use(await createDatabase(databaseUrl)).url
     : undefined;
   const store = stack.use(await openStore({ dataDir, databaseUrl: url }));
-  await migrate(store);
-  const relay = parseRelayUrl("wss://relay0.example.com/");
-  if (relay.ok) await ensureRelay(store, relay.value, { at: 1 });
+  await migrate(store, { layout });
+  for (let i = 0; i < SIGHTINGS; i++) {
+    const relay = parseRelayUrl(`wss://relay${i}.example.com/`);
+    if (relay.ok) await ensureRelay(store, relay.value, { at: 1 });
+  }
   const resources = stack.move();
   return { store, [Symbol.asyncDispose]: () => resources.disposeAsync() };
 }
