@@ -1,7 +1,6 @@
 // What relays say they run, counted.
 import { z } from "zod";
 import { keyInteger, keyText } from "./cursor.ts";
-import { latestNip11 } from "./nip11_latest.ts";
 import { networkParam } from "./params.ts";
 import { defineQuery, type KeyedRow } from "./query.ts";
 import { countRow, RELAYS_COST } from "./rows.ts";
@@ -24,9 +23,12 @@ export const relaySoftwareCounts = defineQuery({
       select * from (
         select software, count(*) as relays, count(*) filter (where state = 'online') as online
         from (
-          select state, case when jsonb_typeof(data -> 'software') = 'string'
-            then left(data ->> 'software', 200) else '' end collate "C" as software
-          from ${latestNip11(sql, network)} shown
+          select s.state, coalesce(f.software, '') collate "C" as software
+          from relay_facts f join relay r on r.id = f.relay_id
+            join relay_status s on s.relay_id = f.relay_id
+          where (f.software is not null or exists (
+              select from relay_metadata m where m.relay_id = f.relay_id and m.type = 'nip11'))
+            ${network === undefined ? sql`` : sql`and r.network = ${network}`}
         ) named group by software
       ) counted
       ${

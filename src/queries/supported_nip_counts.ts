@@ -1,13 +1,9 @@
 // Which NIPs relays claim, counted.
 import { z } from "zod";
 import { keyInteger } from "./cursor.ts";
-import { latestNip11 } from "./nip11_latest.ts";
 import { networkParam } from "./params.ts";
 import { defineQuery, type KeyedRow } from "./query.ts";
 import { countRow, RELAYS_COST } from "./rows.ts";
-
-/** A document that claims more than these says nothing. */
-const MAX_CLAIMS = 500;
 
 /** Relays by NIP. */
 export const supportedNipCounts = defineQuery({
@@ -23,18 +19,15 @@ export const supportedNipCounts = defineQuery({
   example: { network: "clearnet" },
   key: z.tuple([keyInteger, keyInteger]),
   async page(sql, { network }, { after, limit }): Promise<Keyed[]> {
-    // Documents hold them as numbers, and some as texts; each counts once for a relay.
     const rows = await sql<NipRow[]>`
       select * from (
-        select nip, count(*) as relays, count(*) filter (where state = 'online') as online
-        from (
-          select distinct shown.url, shown.state, (claim.value #>> '{}')::int as nip
-          from ${latestNip11(sql, network)} shown, jsonb_array_elements(
-            case when jsonb_typeof(shown.data -> 'supported_nips') = 'array'
-              then shown.data -> 'supported_nips' else '[]' end
-          ) with ordinality claim (value, place)
-          where claim.place <= ${MAX_CLAIMS} and claim.value #>> '{}' ~ '^[0-9]{1,5}$'
-        ) claimed group by nip
+        select claimed.nip, count(*) as relays,
+          count(*) filter (where s.state = 'online') as online
+        from relay_facts f join relay r on r.id = f.relay_id
+          join relay_status s on s.relay_id = f.relay_id
+          cross join lateral unnest(f.nips) as claimed (nip)
+        where true ${network === undefined ? sql`` : sql`and r.network = ${network}`}
+        group by claimed.nip
       ) counted
       ${
       after === undefined
