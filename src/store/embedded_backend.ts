@@ -1,7 +1,10 @@
 // Where an embedded store's connections come from: the lock on its folder, the server's thread, and
 // a new thread when the last one died. In: the data folder. Out: connections, one at a time.
+import { statfs } from "node:fs/promises";
+import { formatBytes } from "../lib/bytes.ts";
 import { Connection } from "./connection.ts";
 import { DataLock } from "./data_lock.ts";
+import { DiskFull } from "./errors.ts";
 import type { Backend } from "./pg_store.ts";
 import { PgliteServer } from "./pglite_server.ts";
 import type { StoreOptions } from "./store.ts";
@@ -56,7 +59,21 @@ export class EmbeddedBackend implements Backend {
   }
 }
 
-function startServer(options: StoreOptions): Promise<PgliteServer> {
+/** One segment of the write-ahead log, and a little: with less the server can't even start. */
+const LEAST_FREE_BYTES = 20 * 2 ** 20;
+
+async function startServer(options: StoreOptions): Promise<PgliteServer> {
   const { dataDir, fsync = true, template } = options;
-  return PgliteServer.start({ dataDir: `${dataDir}/pglite`, fsync, template });
+  try {
+    return await PgliteServer.start({ dataDir: `${dataDir}/pglite`, fsync, template });
+  } catch (error) {
+    const { bavail, bsize } = await statfs(dataDir);
+    const free = bavail * bsize;
+    if (free >= LEAST_FREE_BYTES) throw error;
+    throw new DiskFull(
+      `Cannot open the embedded database as the disk of ${dataDir} is full: ` +
+        `${formatBytes(free)} are free, it needs at least ${formatBytes(LEAST_FREE_BYTES)}`,
+      { cause: error },
+    );
+  }
 }

@@ -29,6 +29,11 @@ export class StoreClosed extends Error {
   override readonly name = "StoreClosed";
 }
 
+/** The disk under the database is full; it goes on where it was once there is room. */
+export class DiskFull extends Error {
+  override readonly name = "DiskFull";
+}
+
 /** Another process holds the data folder. */
 export class DataDirLocked extends Error {
   override readonly name = "DataDirLocked";
@@ -64,6 +69,11 @@ const SOCKET_CODES = new Set([
   "CONNECTION_DESTROYED",
   "CONNECT_TIMEOUT",
 ]);
+
+/** The server says that it has no room to write. */
+export function isDiskFull(error: unknown): boolean {
+  return sqlState(error) === "53100";
+}
 
 /** A deadlock or a serialization failure: the same work, tried again, will pass. */
 export function isConflict(error: unknown): boolean {

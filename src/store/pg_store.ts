@@ -10,8 +10,10 @@ import { type Connection, fragmentSql, type Sql } from "./connection.ts";
 import { ConnectionPool, type PoolOptions } from "./connection_pool.ts";
 import {
   CommitUnknown,
+  DiskFull,
   isAway,
   isConflict,
+  isDiskFull,
   isPreparedLost,
   sqlState,
   StatementTimeout,
@@ -185,6 +187,7 @@ export class PgStore implements Store {
           await this.#pause(conflicts - 1, CONFLICT_BACKOFF, signal);
           continue;
         }
+        if (error instanceof DiskFull || isDiskFull(error)) throw this.#full(name, error);
         if (isPreparedLost(error)) this.#backend.forgetPrepared?.();
         else if (!isAway(error)) throw error;
         else this.#say("down", error);
@@ -194,6 +197,12 @@ export class PgStore implements Store {
         await this.#pause(losses++, AWAY_BACKOFF, signal);
       }
     }
+  }
+
+  #full(name: string, error: unknown): DiskFull {
+    this.#say("down", error);
+    if (error instanceof DiskFull) return error;
+    return new DiskFull(`Cannot ${name} as the database's disk is full`, { cause: error });
   }
 
   async #pause(
