@@ -44,6 +44,11 @@ export async function fillHoles(
   deps: FillDeps,
 ): Promise<OpenReason | undefined> {
   const filling = new Filling(deps);
+  const { nip77 } = deps;
+  if (await nip77.takesOn(holes)) {
+    const done = await nip77.recheck();
+    if (done.fault === undefined) return filling.endOfAll(holes, done);
+  }
   let reason: OpenReason | undefined;
   for (const hole of holes) {
     const end = await filling.fill(hole);
@@ -51,7 +56,6 @@ export async function fillHoles(
     // What lies in the ground is behind it now; every other reason is the relay's.
     if (end !== undefined && !isOfGround(end)) return reason;
   }
-  const { nip77 } = deps;
   if (!await nip77.works() || !nip77.recheckIsDue) return reason;
   const { stop, undelivered } = await nip77.recheck();
   return stop ?? reason ?? (undelivered ? "undelivered" : undefined);
@@ -79,6 +83,17 @@ class Filling {
     if (end === undefined || !isPagingHabit(end) || !await nip77.works()) return end;
     const done = await nip77.reconcile(rest);
     return done.fault === undefined ? this.#endOf(rest, done) : end;
+  }
+
+  /** The same for several holes, newest first. */
+  endOfAll(holes: readonly CoverageWindow[], done: Reconciliation): OpenReason | undefined {
+    const { below = -Infinity } = done;
+    let reason: OpenReason | undefined;
+    for (const hole of holes) {
+      const left = below < hole.since ? {} : { below: Math.min(hole.until, below) };
+      reason = this.#endOf(hole, { ...done, below: undefined, ...left }) ?? reason;
+    }
+    return reason;
   }
 
   /** Why reconciled ground is open, if it is; what was not come to is open for that reason. */
