@@ -5,6 +5,9 @@
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import { createRequire } from "node:module";
+import { basename, dirname, join } from "node:path";
+import { excludedPath } from "../../config/excluded.ts";
 import manifest from "../../deno.json" with { type: "json" };
 import { tempFolder } from "../support/temp_folder.ts";
 import { filesBelow, rootPath } from "./files.ts";
@@ -19,7 +22,10 @@ const COMMIT = "0123456789ab";
 
 /** The words of `deno compile` in the task, with another output. */
 function compileArgs(output: string, envFile: string): string[] {
-  const command = manifest.tasks.compile.command.split("&&").at(-1)?.trim().split(" ") ?? [];
+  const excluded = /\$\([^)]*config\/excluded\.ts\)/;
+  assert.match(manifest.tasks.compile.command, excluded);
+  const line = manifest.tasks.compile.command.replace(excluded, excludedPath());
+  const command = line.split("&&").at(-1)?.trim().split(" ") ?? [];
   assert.deepEqual(command.slice(0, 2), ["deno", "compile"]);
   const at = command.indexOf("--output");
   return command.slice(1)
@@ -27,17 +33,15 @@ function compileArgs(output: string, envFile: string): string[] {
     .map((word) => word.startsWith("--env-file=") ? `--env-file=${envFile}` : word);
 }
 
-/** Where a package of ours lies in Deno's cache. */
-async function packageFile(name: string, file: string): Promise<string> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["info", "--json"],
-    cwd: rootPath(),
-  }).output();
-  assert.equal(code, 0, new TextDecoder().decode(stderr));
-  const { npmCache } = JSON.parse(new TextDecoder().decode(stdout));
-  const specifier = (manifest.imports as Record<string, string>)[name] ?? "";
-  const version = specifier.slice(specifier.lastIndexOf("@") + 1);
-  return `${npmCache}/registry.npmjs.org/${name}/${version}/${file}`;
+/** A file of a package of ours, in Deno's cache. */
+function packageFile(name: string, file: string): string {
+  const { resolve } = createRequire(import.meta.url);
+  // A package of data has no entry, and hides none of its files.
+  if (name.startsWith("@ip-location-db/")) return resolve(`${name}/${file}`);
+  const version = (manifest.imports as Record<string, string>)[name]?.split("@").at(-1);
+  let folder = dirname(resolve(name));
+  while (basename(folder) !== version) folder = dirname(folder);
+  return join(folder, file);
 }
 
 Deno.test("the binary holds all that the program reads while it runs", async (t) => {
@@ -54,15 +58,19 @@ Deno.test("the binary holds all that the program reads while it runs", async (t)
   assert.equal(code, 0, said);
   // What is ours stands behind the runtime.
   const { size } = await Deno.stat(Deno.execPath());
-  const binary = Buffer.from(await Deno.readFile(output)).subarray(size);
+  // As a string of bytes: a search in it takes a hundredth of the time of one in a buffer.
+  const binary = Buffer.from(await Deno.readFile(output)).subarray(size).toString("latin1");
   assert.ok(binary.length > 10_000_000, `only ${binary.length} bytes`);
 
   await t.step("WebAssembly, data files and the built-in database of packages", async () => {
     for (const [name, files] of Object.entries(READ_AT_RUN_TIME)) {
       for (const file of files) {
-        const bytes = await Deno.readFile(await packageFile(name, file));
+        const bytes = await Deno.readFile(packageFile(name, file));
         assert.ok(bytes.length > 1000, file);
-        assert.ok(binary.includes(Buffer.from(bytes)), `${name}/${file} is not in the binary`);
+        assert.ok(
+          binary.includes(Buffer.from(bytes).toString("latin1")),
+          `${name}/${file} is not in the binary`,
+        );
       }
     }
   });
@@ -71,7 +79,7 @@ Deno.test("the binary holds all that the program reads while it runs", async (t)
     const files = await filesBelow("sql/migrations");
     for (const file of [...files, "config/seed_relays.txt"]) {
       const bytes = Buffer.from(await Deno.readFile(rootPath(file)));
-      assert.ok(binary.includes(bytes), `${file} is not in the binary`);
+      assert.ok(binary.includes(bytes.toString("latin1")), `${file} is not in the binary`);
     }
   });
 

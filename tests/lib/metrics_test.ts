@@ -22,42 +22,6 @@ Deno.test("the same families can be made in two registries of one process", () =
   counter(createRegistry(), options);
 });
 
-Deno.test("the text is the exposition format: help, type, escaped values, cumulative buckets", async () => {
-  const registry = createRegistry();
-  counter(registry, { name: "a_total", help: "A \\ in\ntwo lines.", labels: ["x", "y"] })
-    .inc({ y: '"\\\n', x: "1" });
-  gauge(registry, { name: "b", help: "B." }).set({}, Infinity);
-  const took = histogram(registry, {
-    name: "c_seconds",
-    help: "C.",
-    labels: ["x"],
-    buckets: [0.5, 1, 10],
-  });
-  for (const value of [0.5, 0.7, 2, 100]) took.observe({ x: "1" }, value);
-  assert.equal(
-    await registry.metrics(),
-    [
-      "# HELP a_total A \\\\ in\\ntwo lines.",
-      "# TYPE a_total counter",
-      'a_total{x="1",y="\\"\\\\\\n"} 1',
-      "",
-      "# HELP b B.",
-      "# TYPE b gauge",
-      "b +Inf",
-      "",
-      "# HELP c_seconds C.",
-      "# TYPE c_seconds histogram",
-      'c_seconds_bucket{le="0.5",x="1"} 1',
-      'c_seconds_bucket{le="1",x="1"} 2',
-      'c_seconds_bucket{le="10",x="1"} 3',
-      'c_seconds_bucket{le="+Inf",x="1"} 4',
-      'c_seconds_sum{x="1"} 103.2',
-      'c_seconds_count{x="1"} 4',
-      "",
-    ].join("\n"),
-  );
-});
-
 Deno.test("a family without labels is there from the start, also after a reset", async () => {
   const registry = createRegistry();
   const count = counter(registry, { name: "n_total", help: "N." });
@@ -65,17 +29,6 @@ Deno.test("a family without labels is there from the start, also after a reset",
   count.inc({}, 5);
   count.reset();
   assert.match(await registry.metrics(), /^n_total 0$/m);
-});
-
-Deno.test("wrong labels, two families of one name and a counter that shrinks are bugs", () => {
-  const registry = createRegistry();
-  const family = counter(registry, { name: "n_total", help: "N.", labels: ["x"] });
-  const wrong = family as unknown as { inc(labels: Record<string, string>): void };
-  assert.throws(() => wrong.inc({}), /has the labels x, not/);
-  assert.throws(() => wrong.inc({ x: "1", y: "2" }), /not x, y/);
-  assert.throws(() => wrong.inc({ y: "2" }), /not y/);
-  assert.throws(() => family.inc({ x: "1" }, -1), /can't grow/);
-  assert.throws(() => counter(registry, { name: "n_total", help: "N." }), /There is a family/);
 });
 
 Deno.test("a guarded label takes so many values and calls all later ones other", () => {
