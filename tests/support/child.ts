@@ -50,12 +50,15 @@ export function startChild(options: {
   echo?: boolean;
   /** Secrets, such as DATABASE_URL. */
   env?: Record<string, string>;
+  /** Told every line of the log. */
+  onLine?: (line: string) => void;
 }): Child {
-  const { config, dataDir, port, echo = false, env = {} } = options;
+  const { config, dataDir, port, echo = false, env = {}, onLine } = options;
   const process = command(["run", "--config", config, "--data", dataDir], "null", env).spawn();
   const log: string[] = [];
   const reading = readLines(process.stderr, (line) => {
     if (echo) Deno.stderr.writeSync(encoder.encode(`${line}\n`));
+    onLine?.(line);
     log.push(line);
     if (log.length > MAX_LOG_LINES) log.shift();
   });
