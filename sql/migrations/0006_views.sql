@@ -40,37 +40,3 @@ create view coverage_view as
 select r.url as relay_url, f.filter, c.since, c.until, c.state, c.proof, c.reason, c.missing,
   c.updated_at
 from coverage c join relay r on r.id = c.relay_id join filter f on f.id = c.filter_id;
-
-create view event_stats as
-select t.events, t.sightings, t.pubkeys, k.kinds, k.regular, k.replaceable, k.ephemeral,
-  k.addressable
-from stat_total t, (
-  select count(*) as kinds,
-    coalesce(sum(events) filter (where event_class(kind) = 'regular'), 0)::bigint as regular,
-    coalesce(sum(events) filter (where event_class(kind) = 'replaceable'), 0)::bigint
-      as replaceable,
-    coalesce(sum(events) filter (where event_class(kind) = 'ephemeral'), 0)::bigint as ephemeral,
-    coalesce(sum(events) filter (where event_class(kind) = 'addressable'), 0)::bigint
-      as addressable
-  from stat_kind
-) k;
-
-create view relay_stats as
-select r.url as relay_url, r.network, coalesce(s.sightings, 0) as events,
-  coalesce(s.pubkeys, 0) as pubkeys,
-  (select count(*) from stat_kind_relay k where k.relay_id = r.id) as kinds
-from relay r left join stat_relay s on s.relay_id = r.id;
-
-create view kind_counts as
-select kind, event_class(kind) as class, events from stat_kind;
-
-create view kind_counts_by_relay as
-select r.url as relay_url, k.kind, k.sightings as events
-from stat_kind_relay k join relay r on r.id = k.relay_id;
-
-create view pubkey_counts as
-select encode(pubkey, 'hex') as pubkey, events from stat_pubkey;
-
-create view pubkey_counts_by_relay as
-select r.url as relay_url, encode(p.pubkey, 'hex') as pubkey, p.sightings as events
-from stat_pubkey_relay p join relay r on r.id = p.relay_id;

@@ -15,10 +15,12 @@ import { latestReplaceableEvents } from "./latest_replaceable_events.ts";
 import { networkStats } from "./network_stats.ts";
 import { pubkey } from "./pubkey.ts";
 import { pubkeyCounts } from "./pubkey_counts.ts";
+import { pubkeyCountsByRelay } from "./pubkey_counts_by_relay.ts";
 import type { Query } from "./query.ts";
 import { readableRelays } from "./readable_relays.ts";
 import { relay } from "./relay.ts";
 import { relayChanges } from "./relay_changes.ts";
+import { relayMetadataLatest } from "./relay_metadata_latest.ts";
 import { relaySoftwareCounts } from "./relay_software_counts.ts";
 import { relayStats } from "./relay_stats.ts";
 import { relays } from "./relays.ts";
@@ -33,6 +35,7 @@ export const CATALOGUE: readonly Query[] = [
   kindCounts,
   kindCountsByRelay,
   pubkeyCounts,
+  pubkeyCountsByRelay,
   pubkey,
   relaySoftwareCounts,
   supportedNipCounts,
@@ -41,6 +44,7 @@ export const CATALOGUE: readonly Query[] = [
   relay,
   uptime,
   relayChanges,
+  relayMetadataLatest,
   compare,
   coverage,
   events,

@@ -4,6 +4,7 @@ import { keyInteger, keyText } from "./cursor.ts";
 import { integerParam, relayParam } from "./params.ts";
 import { type AskFailure, defineQuery, type KeyedRow } from "./query.ts";
 import { countRow, kindRow, relayRow } from "./rows.ts";
+import { windowColumn, windowParam } from "./windows.ts";
 import { MAX_KIND } from "../model/event.ts";
 
 /** Events by kind and relay, as far as the relays were archived. */
@@ -14,6 +15,7 @@ export const kindCountsByRelay = defineQuery({
   params: z.object({
     relay: relayParam("The relay; give this or kind").optional(),
     kind: integerParam("The kind; give this or relay", 0, MAX_KIND).optional(),
+    window: windowParam.optional(),
   }),
   row: z.object({
     relay_url: relayRow,
@@ -22,11 +24,16 @@ export const kindCountsByRelay = defineQuery({
   }),
   example: { kind: "1" },
   key: z.tuple([keyInteger, keyText, keyInteger]),
-  async page(sql, { relay, kind }, { after, limit }): Promise<Keyed[] | AskFailure> {
+  async page(sql, { relay, kind, window }, { after, limit }): Promise<Keyed[] | AskFailure> {
     if (relay === undefined && kind === undefined) return NEITHER;
     const rows = await sql<CountRow[]>`
-      select relay_url, kind, events from kind_counts_by_relay
-      where true
+      select relay_url, kind, events from (
+        select r.url as relay_url, k.kind, ${
+      sql(`k.${windowColumn("sightings", window)}`)
+    } as events
+        from stat_kind_relay k join relay r on r.id = k.relay_id
+      ) counted
+      where events > 0
         ${relay === undefined ? sql`` : sql`and relay_url = ${relay}`}
         ${kind === undefined ? sql`` : sql`and kind = ${kind}`}
         ${

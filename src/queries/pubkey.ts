@@ -9,14 +9,12 @@ import { countRow, kindRow, pubkeyRow, relayRow, timeRow } from "./rows.ts";
 import { parseRelayList, RELAY_LIST_KIND } from "../nostr/nip65.ts";
 import { type EventColumns, toEvent } from "../store/event_codec.ts";
 
-/** Busy authors have millions of events; kinds and relays are counted among the latest. */
-const LATEST = 10_000;
 const TOP = 20;
 const MAX_LISTED = 50;
 
 const relaySchema = z.object({
   url: relayRow,
-  events: countRow("Of the latest events, those seen there"),
+  events: countRow("Of the author's events, those seen there"),
   listed: z.boolean().describe("Whether the author's list names it"),
 });
 
@@ -24,7 +22,7 @@ const listedSchema = z.object({
   url: relayRow,
   read: z.boolean().describe("Named for reading"),
   write: z.boolean().describe("Named for writing"),
-  events: countRow("Of the latest events, those seen there"),
+  events: countRow("Of the author's events, those seen there"),
 });
 
 /** One author in full. */
@@ -32,15 +30,18 @@ export const pubkey = defineQuery({
   name: "pubkey",
   summary:
     "One author: events, first and last, kinds, and the relays that have them beside those listed.",
-  cost: `Up to ${LATEST} events of the author by index, with their sightings`,
+  cost: "The author's kinds and relays in the statistics, by key",
   params: z.object({ pubkey: pubkeyParam("The author") }),
   row: z.object({
     pubkey: pubkeyRow,
-    events: countRow("Events stored, as of the last refresh of the statistics"),
+    events: countRow("Events stored, as of the last refresh of the statistics, as all counts here"),
+    events_1h: countRow("Of these, dated in the hour before that refresh"),
+    events_24h: countRow("In the 24 hours before it"),
+    events_7d: countRow("In the 7 days before it"),
+    events_30d: countRow("In the 30 days before it"),
     first_at: timeRow("The earliest event, as the author says"),
     last_at: timeRow("The latest event, as the author says"),
-    latest: countRow(`Events looked at for kinds and relays: the latest, at most ${LATEST}`),
-    kinds: z.array(z.object({ kind: kindRow, events: countRow("Of the latest events") }))
+    kinds: z.array(z.object({ kind: kindRow, events: countRow("Events of this kind") }))
       .describe(`The ${TOP} most frequent kinds`),
     relays: z.array(relaySchema).describe(`The ${TOP} relays that have most of them`),
     list_at: timeRow("When the author's relay list was made").nullable(),
@@ -56,24 +57,22 @@ export const pubkey = defineQuery({
     const [span] = await sql<{ first_at: number | null; last_at: number | null }[]>`
       select min(created_at) as first_at, max(created_at) as last_at from event where ${author}`;
     if (span === undefined || span.first_at === null || span.last_at === null) return [];
-    const [counted] = await sql<{ events: number }[]>`
-      select events from stat_pubkey where pubkey = decode(${pubkey}, 'hex')`;
-    const latest = sql`(
-      select seq, kind from event where ${author} order by created_at desc limit ${LATEST}
-    )`;
-    const kinds = await sql<{ kind: number; events: number; latest: number }[]>`
-      select kind, count(*) as events, (sum(count(*)) over ())::bigint as latest
-      from ${latest} own group by kind order by 2 desc, 1 limit ${TOP}`;
-    const seen = await eventsByRelay(sql, latest);
+    const [counted] = await sql<(Counts & { id: number })[]>`
+      select id, events, events_1h, events_24h, events_7d, events_30d from stat_pubkey
+      where pubkey = decode(${pubkey}, 'hex')`;
+    const { id, ...counts } = counted ?? { id: 0, ...NO_COUNTS };
+    const kinds = await sql<{ kind: number; events: number }[]>`
+      select kind, events from stat_pubkey_kind where pubkey_id = ${id}
+      order by events desc, kind limit ${TOP}`;
+    const seen = await eventsByRelay(sql, id);
     const { listAt, list } = await relayList(sql, author);
     const listed = new Set<string>(list.map(({ url }) => url));
     const row: PubkeyRow = {
       pubkey,
-      events: counted?.events ?? 0,
+      ...counts,
       first_at: span.first_at,
       last_at: span.last_at,
-      latest: kinds[0]?.latest ?? 0,
-      kinds: kinds.map(({ kind, events }) => ({ kind, events })),
+      kinds: [...kinds],
       relays: seen.slice(0, TOP).map((one) => ({ ...one, listed: listed.has(one.url) })),
       list_at: listAt,
       list: list.map((entry) => ({
@@ -85,17 +84,13 @@ export const pubkey = defineQuery({
   },
 });
 
-async function eventsByRelay(
-  sql: Read,
-  latest: Fragment,
-): Promise<{ url: string; events: number }[]> {
+async function eventsByRelay(sql: Read, id: number): Promise<{ url: string; events: number }[]> {
   return [
     ...await sql<{ url: string; events: number }[]>`
-      select r.url, counted.events from (
-        select s.relay_id, count(*) as events
-        from ${latest} own join event_relay s on s.event_seq = own.seq group by s.relay_id
-      ) counted join relay r on r.id = counted.relay_id
-      order by counted.events desc, r.url collate "C" limit 1000`,
+      select r.url, s.sightings as events
+      from stat_pubkey_relay s join relay r on r.id = s.relay_id
+      where s.pubkey_id = ${id}
+      order by s.sightings desc, r.url collate "C"`,
   ];
 }
 
@@ -113,12 +108,21 @@ async function relayList(
   return { listAt: columns.created_at, list: parseRelayList(toEvent(columns), MAX_LISTED) };
 }
 
-interface PubkeyRow {
-  pubkey: string;
+interface Counts {
   events: number;
+  events_1h: number;
+  events_24h: number;
+  events_7d: number;
+  events_30d: number;
+}
+
+/** Of an author whom the statistics have not met yet. */
+const NO_COUNTS: Counts = { events: 0, events_1h: 0, events_24h: 0, events_7d: 0, events_30d: 0 };
+
+interface PubkeyRow extends Counts {
+  pubkey: string;
   first_at: number;
   last_at: number;
-  latest: number;
   kinds: { kind: number; events: number }[];
   relays: z.output<typeof relaySchema>[];
   list_at: number | null;

@@ -1,11 +1,11 @@
 /**
  * The refresher: keeps the statistics and the marks of events in step with the archive, and now and
  * then does the upkeep that the embedded database does not do by itself. In: new events and
- * sightings. Out: statistics and marks that are behind by one interval at most. Never reads again
- * what it has read: a refresh costs what is new.
+ * sightings, and the time. Out: marks, and statistics whose windows end at most one interval ago.
+ * Never reads again what it has read: a refresh costs what is new.
  */
 import type { RefresherConfig } from "../config/refresher.ts";
-import { type Clock, systemClock } from "../lib/clock.ts";
+import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { CycleContext, CycleTask } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
 import type { Store } from "../store/connect.ts";
@@ -29,9 +29,9 @@ export interface RefresherDeps {
 }
 
 /**
- * A cycle counts all that is new, in transactions of at most `batchSize` rows each, so that the
- * writers' lock and the embedded database's one connection are free in between. Counts: `events`,
- * `sightings`, `marks`, `maintenances`, and those of cleanup.ts.
+ * A cycle counts all that is new and moves the windows to now, in transactions of at most
+ * `batchSize` rows each, so that the writers' lock and the embedded database's one connection are
+ * free in between. Counts: `events`, `sightings`, `marks`, `maintenances`, and those of cleanup.ts.
  */
 export function createRefresher(deps: RefresherDeps): CycleTask {
   const { store, config, clock = systemClock } = deps;
@@ -71,6 +71,7 @@ export function createRefresher(deps: RefresherDeps): CycleTask {
       signal.throwIfAborted();
       const { events, sightings, behind } = await refreshStatistics(store, {
         maxRows: config.batchSize,
+        at: unixSeconds(clock),
         signal,
       });
       if (events > 0) count("events", events);

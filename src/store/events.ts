@@ -120,6 +120,20 @@ export function deleteEvents(
   }, { signal: o.signal });
 }
 
+/** Deletes sightings, and takes them off the statistics; the events stay. Says how many. */
+export function deleteSightings(
+  store: Store,
+  sightings: readonly { seq: number; relayId: number }[],
+  o: { signal?: AbortSignal } = {},
+): Promise<number> {
+  return store.run("event_relay_delete", async (sql) => {
+    const [row] = await sql<{ n: number }[]>`select event_relay_delete(
+      ${numberArray(sightings.map(({ seq }) => seq))}::bigint[],
+      ${numberArray(sightings.map(({ relayId }) => relayId))}::int[]) as n`;
+    return row?.n ?? 0;
+  }, { signal: o.signal });
+}
+
 /**
  * Deletes those of the next `limit` sequence numbers after `afterSeq` that no relay was seen to
  * hold; walk on by `afterSeq + limit` up to `settledEventSeq`.

@@ -1,50 +1,32 @@
-// Counts that move with the archive. In: nothing but the tables. Out: rows of the statistics views.
-// A refresh costs what is new since the last one; a rebuild must give the same rows.
-import type { EventClass } from "../model/event.ts";
-import type { Network } from "../model/network.ts";
-import type { RelayUrl } from "../model/relay_url.ts";
+// Counts that move with the archive. In: nothing but the tables and the time. Out: what a refresh
+// did, and the totals. A refresh costs what is new since the last one, and what the time since then
+// moved into or out of a window; a rebuild must give the same rows. Never holds the writers' lock for
+// longer than a moment.
+import { systemClock, unixSeconds } from "../lib/clock.ts";
+import type { Window } from "../model/window.ts";
 import type { Store } from "./connect.ts";
 
 /** What one refresh did. */
 export interface RefreshResult {
   events: number;
   sightings: number;
-  /** Sequence numbers that are left for the next refresh. */
+  /** Sequence numbers and seconds that are left for the next refresh; 0 when all is counted. */
   behind: number;
 }
 
-/** The whole archive in one row. */
+/** The whole archive, or what of it is dated within a window. */
 export interface EventStats {
+  /** Unix seconds at which the window ends: when the statistics were last refreshed. */
+  asOf: number;
   events: number;
   sightings: number;
   pubkeys: number;
   kinds: number;
+  relays: number;
   regular: number;
   replaceable: number;
   ephemeral: number;
   addressable: number;
-}
-
-/** One relay's part of the archive. */
-export interface RelayStats {
-  relayUrl: RelayUrl;
-  network: Network;
-  events: number;
-  pubkeys: number;
-  kinds: number;
-}
-
-/** One kind, of the whole archive or of one relay. */
-export interface KindCount {
-  kind: number;
-  class: EventClass;
-  events: number;
-}
-
-/** One author, of the whole archive or of one relay. */
-export interface PubkeyCount {
-  pubkey: string;
-  events: number;
 }
 
 interface Horizon {
@@ -52,92 +34,49 @@ interface Horizon {
   sighting_seq: number;
 }
 
-/** Counts up to `maxRows` new events and sightings each, together with how far it came. */
+/**
+ * Counts up to `maxRows` new events and sightings each, and moves the windows towards `at` (Unix
+ * seconds, now unless given), together with how far it came: all of it or nothing.
+ */
 export async function refreshStatistics(
   store: Store,
-  o: { maxRows: number; signal?: AbortSignal },
+  o: { maxRows: number; at?: number; signal?: AbortSignal },
 ): Promise<RefreshResult> {
   const horizon = await readHorizon(store, o);
+  const at = o.at ?? unixSeconds(systemClock);
   return await store.transaction("statistics_refresh", async (sql) => {
     const [row] = await sql<RefreshResult[]>`select events, sightings, behind
       from statistics_refresh(${horizon.event_seq}::bigint, ${horizon.sighting_seq}::bigint,
-        ${o.maxRows}::bigint)`;
+        ${o.maxRows}::bigint, ${at}::bigint)`;
     return row ?? { events: 0, sightings: 0, behind: 0 };
   }, { retry: true, signal: o.signal });
 }
 
-/** Counts everything from nothing, in one transaction without a deadline. */
+/** Counts everything from nothing as of `at`, in one transaction without a deadline. */
 export async function rebuildStatistics(
   store: Store,
-  o: { signal?: AbortSignal } = {},
+  o: { at?: number; signal?: AbortSignal } = {},
 ): Promise<void> {
   const horizon = await readHorizon(store, o);
+  const at = o.at ?? unixSeconds(systemClock);
   await store.transaction("all_statistics_refresh", async (sql) => {
     await sql`select all_statistics_refresh(
-      ${horizon.event_seq}::bigint, ${horizon.sighting_seq}::bigint)`;
+      ${horizon.event_seq}::bigint, ${horizon.sighting_seq}::bigint, ${at}::bigint)`;
   }, { retry: true, signal: o.signal, statementTimeoutMs: 0 });
 }
 
-/** Totals of the archive, as of the last refresh. */
+/** Totals of a window, of all time unless told, as of the last refresh. */
 export function readEventStats(
   store: Store,
-  o: { signal?: AbortSignal } = {},
+  o: { window?: Window; signal?: AbortSignal } = {},
 ): Promise<EventStats> {
   return store.run("event_stats", async (sql) => {
-    const [row] = await sql<EventStats[]>`select * from event_stats`;
+    const [row] = await sql<EventStats[]>`
+      select as_of as "asOf", events, sightings, pubkeys, kinds, relays, regular, replaceable,
+        ephemeral, addressable
+      from event_stats where span = ${o.window ?? "all"}`;
     if (row === undefined) throw new Error("The row of totals is missing");
     return { ...row };
-  }, { retry: true, signal: o.signal });
-}
-
-/** Relays by URL; the next page is asked for with the last URL as `afterUrl`. */
-export function readRelayStats(
-  store: Store,
-  o: { afterUrl?: string; relayUrl?: string; limit: number; signal?: AbortSignal },
-): Promise<RelayStats[]> {
-  return store.run("relay_stats", async (sql) => [
-    ...await sql<RelayStats[]>`
-      select relay_url as "relayUrl", network, events, pubkeys, kinds from relay_stats
-      where relay_url > ${o.afterUrl ?? ""}
-        ${o.relayUrl === undefined ? sql`` : sql`and relay_url = ${o.relayUrl}`}
-      order by relay_url limit ${o.limit}`,
-  ], { retry: true, signal: o.signal });
-}
-
-/** Kinds in order, of the archive or of one relay; the next page by `afterKind`. */
-export function readKindCounts(
-  store: Store,
-  o: { relayUrl?: string; afterKind?: number; limit: number; signal?: AbortSignal },
-): Promise<KindCount[]> {
-  const after = o.afterKind ?? -1;
-  return store.run("kind_counts", async (sql) => {
-    const rows = o.relayUrl === undefined
-      ? await sql<KindCount[]>`select kind, class, events from kind_counts
-          where kind > ${after}::int order by kind limit ${o.limit}`
-      : await sql<KindCount[]>`select kind, event_class(kind) as class, events
-          from kind_counts_by_relay where relay_url = ${o.relayUrl} and kind > ${after}::int
-          order by kind limit ${o.limit}`;
-    return [...rows];
-  }, { retry: true, signal: o.signal });
-}
-
-/** The busiest authors, of the archive or of one relay; ties by key, the next page by `after`. */
-export function readPubkeyCounts(
-  store: Store,
-  o: { relayUrl?: string; after?: PubkeyCount; limit: number; signal?: AbortSignal },
-): Promise<PubkeyCount[]> {
-  return store.run("pubkey_counts", async (sql) => {
-    const table = o.relayUrl === undefined
-      ? sql`pubkey_counts where true`
-      : sql`pubkey_counts_by_relay where relay_url = ${o.relayUrl}`;
-    const { after } = o;
-    return [
-      ...await sql<PubkeyCount[]>`select pubkey, events from ${table} ${
-        after === undefined ? sql`` : sql`and (events < ${after.events}::bigint or
-          (events = ${after.events}::bigint and pubkey > ${after.pubkey}))`
-      }
-        order by events desc, pubkey limit ${o.limit}`,
-    ];
   }, { retry: true, signal: o.signal });
 }
 

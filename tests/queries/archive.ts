@@ -16,6 +16,9 @@ import { generateEvents, seededRandom } from "../support/events.ts";
 /** When everything in the archive happened. */
 export const AT = 1_760_000_000;
 
+/** When the statistics of the archive were refreshed: shortly before its newest events. */
+export const REFRESHED_AT = 1_709_990_000;
+
 /** Bounds that no test reaches by accident. */
 export const WIDE: AskOptions = { maxRows: 1_000, maxBytes: 4_000_000, timeoutMs: 10_000 };
 
@@ -64,7 +67,7 @@ export async function fillArchive(store: Store, count = 200): Promise<Archive> {
   }
   await writeBatch(store, { events, sightings });
   for (;;) {
-    const { behind } = await refreshStatistics(store, { maxRows: 10_000 });
+    const { behind } = await refreshStatistics(store, { maxRows: 10_000, at: REFRESHED_AT });
     if (behind === 0) break;
   }
   return { relays, events, seen };

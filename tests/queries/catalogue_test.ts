@@ -19,10 +19,13 @@ const EVENT = generateEvents(20, { seed: 3, authors: 8, oddShare: 0.1 })[1];
 
 /** Parameters under which each question has something to say. */
 const GIVEN: Record<string, Record<string, string>[]> = {
-  kind_counts: [{}, { sort: "kind" }, { class: "regular" }],
+  kind_counts: [{}, { window: "30d" }, { sort: "kind" }, { class: "regular" }],
   kind_counts_by_relay: [{ kind: "1" }, { relay: "alpha.example.com" }],
-  pubkey_counts: [{}, { relay: "wss://BETA.example.com" }],
-  relay_stats: [{}, { sort: "relay_url" }, { sort: "kinds" }, { sort: "pubkeys" }],
+  pubkey_counts: [{}, { relay: "wss://BETA.example.com" }, { window: "30d" }],
+  pubkey_counts_by_relay: [{ pubkey: EVENT?.pubkey ?? "" }, { relay: "alpha.example.com" }],
+  relay_stats: [{}, { window: "30d" }, { sort: "relay_url" }, { sort: "kinds" }, {
+    sort: "pubkeys",
+  }],
   relays: [
     {},
     { sort: "rtt" },

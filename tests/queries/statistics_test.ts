@@ -4,17 +4,19 @@ import assert from "node:assert/strict";
 import { nip19 } from "nostr-tools";
 import { eventClass, type NostrEvent } from "../../src/model/event.ts";
 import type { RelayUrl } from "../../src/model/relay_url.ts";
+import { isWithin, type Window, WINDOWS } from "../../src/model/window.ts";
 import { coverage } from "../../src/queries/coverage.ts";
 import { eventStats } from "../../src/queries/event_stats.ts";
 import { kindCounts } from "../../src/queries/kind_counts.ts";
 import { kindCountsByRelay } from "../../src/queries/kind_counts_by_relay.ts";
 import { networkStats } from "../../src/queries/network_stats.ts";
 import { pubkeyCounts } from "../../src/queries/pubkey_counts.ts";
+import { pubkeyCountsByRelay } from "../../src/queries/pubkey_counts_by_relay.ts";
 import { relay } from "../../src/queries/relay.ts";
 import { relayStats } from "../../src/queries/relay_stats.ts";
 import { relays } from "../../src/queries/relays.ts";
 import { storeTest } from "../support/store.ts";
-import { type Archive, AT, fillArchive, relayUrl, rowsOf } from "./archive.ts";
+import { type Archive, AT, fillArchive, REFRESHED_AT, relayUrl, rowsOf, WIDE } from "./archive.ts";
 
 /** How many events have each value. */
 function tally<T>(events: readonly NostrEvent[], of: (event: NostrEvent) => T): Map<T, number> {
@@ -23,31 +25,61 @@ function tally<T>(events: readonly NostrEvent[], of: (event: NostrEvent) => T): 
   return counts;
 }
 
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 function eventsOn(archive: Archive, url: RelayUrl): NostrEvent[] {
   return archive.events.filter((event) => archive.seen.get(url)?.has(event.id));
 }
 
+/** What of the archive is in a window; `all` without one. */
+function windowOf(archive: Archive, window: Window = "all"): Archive {
+  const within = (event: NostrEvent): boolean => isWithin(window, event.created_at, REFRESHED_AT);
+  return { ...archive, events: archive.events.filter(within) };
+}
+
 storeTest("event_stats counts events, sightings, authors, kinds and classes", async (store) => {
   const archive = await fillArchive(store);
-  const classes = tally(archive.events, (event) => eventClass(event.kind));
+  for (const window of WINDOWS) {
+    const { events, relays } = windowOf(archive, window);
+    const classes = tally(events, (event) => eventClass(event.kind));
+    const onRelays = relays.map(({ url }) => eventsOn({ ...archive, events }, url).length);
+    assert.deepEqual(await rowsOf(store, eventStats, { window }), [{
+      window,
+      as_of: REFRESHED_AT,
+      events: events.length,
+      sightings: onRelays.reduce((sum, n) => sum + n, 0),
+      pubkeys: tally(events, (event) => event.pubkey).size,
+      kinds: tally(events, (event) => event.kind).size,
+      relays: onRelays.filter((n) => n > 0).length,
+      regular: classes.get("regular") ?? 0,
+      replaceable: classes.get("replaceable") ?? 0,
+      ephemeral: classes.get("ephemeral") ?? 0,
+      addressable: classes.get("addressable") ?? 0,
+    }]);
+  }
   const [row] = await rowsOf(store, eventStats);
-  assert.deepEqual(row, {
-    events: archive.events.length,
-    sightings: [...archive.seen.values()].reduce((sum, ids) => sum + ids.size, 0),
-    pubkeys: tally(archive.events, (event) => event.pubkey).size,
-    kinds: tally(archive.events, (event) => event.kind).size,
-    regular: classes.get("regular") ?? 0,
-    replaceable: classes.get("replaceable") ?? 0,
-    ephemeral: classes.get("ephemeral") ?? 0,
-    addressable: classes.get("addressable") ?? 0,
-  });
+  assert.equal(row?.window, "all");
 });
 
 storeTest("kind_counts lists each kind once, the most frequent first", async (store) => {
   const archive = await fillArchive(store);
-  const expected = [...tally(archive.events, (event) => event.kind)]
-    .sort(([a, m], [b, n]) => n - m || a - b)
-    .map(([kind, events]) => ({ kind, class: eventClass(kind), events }));
+  const expectedOf = (window?: Window): { kind: number; class: string }[] => {
+    const { events } = windowOf(archive, window);
+    return [...tally(events, (event) => event.kind)]
+      .sort(([a, m], [b, n]) => n - m || a - b)
+      .map(([kind, n]) => ({
+        kind,
+        class: eventClass(kind),
+        events: n,
+        pubkeys: tally(events.filter((event) => event.kind === kind), (e) => e.pubkey).size,
+      }));
+  };
+  for (const window of WINDOWS) {
+    assert.deepEqual(await rowsOf(store, kindCounts, { window }), expectedOf(window));
+  }
+  const expected = expectedOf();
   assert.deepEqual(await rowsOf(store, kindCounts), expected);
   assert.deepEqual(
     await rowsOf(store, kindCounts, { class: "Addressable" }),
@@ -62,10 +94,12 @@ storeTest("kind_counts lists each kind once, the most frequent first", async (st
 storeTest("kind_counts_by_relay tells what a relay holds and where a kind is", async (store) => {
   const archive = await fillArchive(store);
   for (const { url } of archive.relays) {
-    const expected = [...tally(eventsOn(archive, url), (event) => event.kind)]
-      .sort(([a, m], [b, n]) => n - m || a - b)
-      .map(([kind, events]) => ({ relay_url: url, kind, events }));
-    assert.deepEqual(await rowsOf(store, kindCountsByRelay, { relay: url }), expected);
+    for (const window of WINDOWS) {
+      const expected = [...tally(eventsOn(windowOf(archive, window), url), (event) => event.kind)]
+        .sort(([a, m], [b, n]) => n - m || a - b)
+        .map(([kind, events]) => ({ relay_url: url, kind, events }));
+      assert.deepEqual(await rowsOf(store, kindCountsByRelay, { relay: url, window }), expected);
+    }
   }
   const where = await rowsOf(store, kindCountsByRelay, { kind: 1 });
   assert.deepEqual(
@@ -75,16 +109,19 @@ storeTest("kind_counts_by_relay tells what a relay holds and where a kind is", a
     ) => [url, eventsOn(archive, url).filter((e) => e.kind === 1).length])
       .filter(([, events]) => events !== 0).sort(),
   );
-  const neither = await kindCountsByRelay.ask(store, {}, {
-    maxRows: 1,
-    maxBytes: 1_000,
-    timeoutMs: 1_000,
-  });
+  const neither = await kindCountsByRelay.ask(store, {}, WIDE);
   assert.ok(!neither.ok && neither.failure.reason === "bad_params");
 });
 
 storeTest("pubkey_counts takes hex and npub, and counts by relay too", async (store) => {
   const archive = await fillArchive(store);
+  for (const window of WINDOWS.slice(0, -1)) {
+    const rows = await rowsOf(store, pubkeyCounts, { window });
+    assert.deepEqual(
+      new Map(rows.map((row) => [row.pubkey, row.events])),
+      tally(windowOf(archive, window).events, (event) => event.pubkey),
+    );
+  }
   const counts = tally(archive.events, (event) => event.pubkey);
   const rows = await rowsOf(store, pubkeyCounts);
   assert.deepEqual(new Map(rows.map((row) => [row.pubkey, row.events])), counts);
@@ -106,42 +143,75 @@ storeTest("pubkey_counts takes hex and npub, and counts by relay too", async (st
   );
 });
 
+storeTest(
+  "pubkey_counts_by_relay tells whom a relay holds and where an author is",
+  async (store) => {
+    const archive = await fillArchive(store);
+    for (const window of WINDOWS) {
+      const some = windowOf(archive, window);
+      const pairs = archive.relays.flatMap(({ url }) =>
+        [...tally(eventsOn(some, url), (event) => event.pubkey)]
+          .map(([pubkey, events]) => ({ relay_url: url, pubkey, events }))
+      ).sort((a, b) =>
+        b.events - a.events || compare(a.relay_url, b.relay_url) || compare(a.pubkey, b.pubkey)
+      );
+      for (const relay of archive.relays.map(({ url }) => url)) {
+        assert.deepEqual(
+          await rowsOf(store, pubkeyCountsByRelay, { relay, window }),
+          pairs.filter((pair) => pair.relay_url === relay),
+        );
+      }
+      const pubkey = archive.events[0]?.pubkey;
+      assert.deepEqual(
+        await rowsOf(store, pubkeyCountsByRelay, { pubkey, window }),
+        pairs.filter((pair) => pair.pubkey === pubkey),
+      );
+    }
+    const neither = await pubkeyCountsByRelay.ask(store, {}, WIDE);
+    assert.ok(!neither.ok && neither.failure.reason === "bad_params");
+  },
+);
+
 storeTest("relay_stats and network_stats add up, empty relays included", async (store) => {
   const archive = await fillArchive(store);
-  const expected = archive.relays.map(({ url, network }) => {
-    const events = eventsOn(archive, url);
-    return {
-      relay_url: url,
-      network,
-      events: events.length,
-      pubkeys: tally(events, (event) => event.pubkey).size,
-      kinds: tally(events, (event) => event.kind).size,
-    };
-  }).sort((a, b) => b.events - a.events || (a.relay_url < b.relay_url ? -1 : 1));
-  assert.deepEqual(await rowsOf(store, relayStats), expected);
-  const onTor = expected.filter((row) => row.network === "tor");
-  assert.deepEqual(await rowsOf(store, relayStats, { network: "tor" }), onTor);
-  const clearnet = expected.filter((row) => row.network === "clearnet");
-  assert.deepEqual(await rowsOf(store, networkStats), [
-    {
-      network: "clearnet",
-      relays: 4,
-      online: 2,
-      unreachable: 0,
-      dead: 1,
-      unknown: 1,
-      sightings: clearnet.reduce((sum, row) => sum + row.events, 0),
-    },
-    {
-      network: "tor",
-      relays: 1,
-      online: 0,
-      unreachable: 1,
-      dead: 0,
-      unknown: 0,
-      sightings: onTor.reduce((sum, row) => sum + row.events, 0),
-    },
-  ]);
+  for (const window of WINDOWS) {
+    const some = windowOf(archive, window);
+    const expected = archive.relays.map(({ url, network }) => {
+      const events = eventsOn(some, url);
+      return {
+        relay_url: url,
+        network,
+        events: events.length,
+        pubkeys: tally(events, (event) => event.pubkey).size,
+        kinds: tally(events, (event) => event.kind).size,
+      };
+    }).sort((a, b) => b.events - a.events || compare(a.relay_url, b.relay_url));
+    assert.deepEqual(await rowsOf(store, relayStats, { window }), expected);
+    const onTor = expected.filter((row) => row.network === "tor");
+    assert.deepEqual(await rowsOf(store, relayStats, { network: "tor", window }), onTor);
+    const clearnet = expected.filter((row) => row.network === "clearnet");
+    const sum = (rows: typeof expected): number => rows.reduce((n, row) => n + row.events, 0);
+    assert.deepEqual(await rowsOf(store, networkStats, { window }), [
+      {
+        network: "clearnet",
+        relays: 4,
+        online: 2,
+        unreachable: 0,
+        dead: 1,
+        unknown: 1,
+        sightings: sum(clearnet),
+      },
+      {
+        network: "tor",
+        relays: 1,
+        online: 0,
+        unreachable: 1,
+        dead: 0,
+        unknown: 0,
+        sightings: sum(onTor),
+      },
+    ]);
+  }
 });
 
 storeTest("relays are found by state, network, NIP, software, text and speed", async (store) => {

@@ -37,7 +37,7 @@ storeTest("a cycle counts all that is new, in steps of the batch size", async (s
   assert.deepEqual(withoutMarks(await runner.runOnce()), { events: 30, sightings: 30 });
   const refreshed = await readEventStats(store);
   assert.equal(refreshed.events, 280);
-  await rebuildStatistics(store);
+  await rebuildStatistics(store, { at: refreshed.asOf });
   assert.deepEqual(await readEventStats(store), refreshed);
 });
 

@@ -1,172 +1,162 @@
+// The statistics against a count by hand of the same rows: whatever is written, deleted and moved by
+// time, wherever a refresh stops or fails, in both stores.
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { eventClass, type NostrEvent } from "../../src/model/event.ts";
+import type { NostrEvent } from "../../src/model/event.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
 import type { Store } from "../../src/store/connect.ts";
-import { deleteEvents, knownEvents, writeBatch } from "../../src/store/events.ts";
+import { deleteEvents, deleteSightings, knownEvents, writeBatch } from "../../src/store/events.ts";
 import { insertRelays, relaysByUrl } from "../../src/store/relays.ts";
 import {
   readEventStats,
-  readKindCounts,
-  readPubkeyCounts,
-  readRelayStats,
   rebuildStatistics,
   refreshStatistics,
 } from "../../src/store/statistics.ts";
 import { anyEvent, hexOf } from "../support/arbitrary_events.ts";
 import { generateEvents } from "../support/events.ts";
 import { emptyStore, storeTest } from "../support/store.ts";
+import { assertExact, storedCounts } from "./statistics_tables.ts";
 
-const RELAYS = Array.from({ length: 4 }, (_, i): RelayUrl => {
+const NOW = 1_700_000_000;
+const DAY = 86_400;
+
+const RELAYS = Array.from({ length: 3 }, (_, i): RelayUrl => {
   const url = parseRelayUrl(`wss://relay${i}.example.com`);
   assert.ok(url.ok);
   return url.value;
 });
-
-/** The statistics tables as they stand, without the point they have been counted up to. */
-function tables(store: Store): Promise<Record<string, unknown>> {
-  return store.run("tables", async (sql) => ({
-    total: [...await sql`select events, sightings, pubkeys from stat_total`],
-    kind: [...await sql`select * from stat_kind order by kind`],
-    pubkey: [
-      ...await sql`
-      select encode(pubkey, 'hex') as pubkey, events from stat_pubkey order by 1`,
-    ],
-    relay: [...await sql`select * from stat_relay order by relay_id`],
-    kindRelay: [...await sql`select * from stat_kind_relay order by relay_id, kind`],
-    pubkeyRelay: [
-      ...await sql`
-      select relay_id, encode(pubkey, 'hex') as pubkey, sightings
-      from stat_pubkey_relay order by 1, 2`,
-    ],
-  }));
-}
-
-/** The same, counted one by one from the rows themselves. */
-async function bruteForce(store: Store): Promise<Record<string, unknown>> {
-  const { events, sightings } = await store.run("rows", async (sql) => ({
-    events: await sql<{ seq: number; kind: number; pubkey: string }[]>`
-      select seq, kind, encode(pubkey, 'hex') as pubkey from event`,
-    sightings: await sql<{ event_seq: number; relay_id: number }[]>`
-      select event_seq, relay_id from event_relay`,
-  }));
-  const bySeq = new Map(events.map((event) => [event.seq, event]));
-  const count = <K>(keys: Iterable<K>): Map<K, number> => {
-    const counts = new Map<K, number>();
-    for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
-    return counts;
-  };
-  const pairs = sightings.map(({ event_seq, relay_id }) => {
-    const event = bySeq.get(event_seq);
-    assert.ok(event, "a sighting of an event that is not there");
-    return { relay_id, kind: event.kind, pubkey: event.pubkey };
-  });
-  const kinds = count(events.map((event) => event.kind));
-  const pubkeys = count(events.map((event) => event.pubkey));
-  const relays = count(pairs.map((pair) => pair.relay_id));
-  const kindRelay = count(pairs.map((pair) => `${pair.relay_id} ${pair.kind}`));
-  const pubkeyRelay = count(pairs.map((pair) => `${pair.relay_id} ${pair.pubkey}`));
-  const split = (key: string): [number, string] => {
-    const [relay = "", rest = ""] = key.split(" ");
-    return [Number(relay), rest];
-  };
-  const pubkeysOf = (relayId: number): number =>
-    [...pubkeyRelay.keys()].filter((key) => split(key)[0] === relayId).length;
-  return {
-    total: [{ events: events.length, sightings: sightings.length, pubkeys: pubkeys.size }],
-    kind: [...kinds].map(([kind, n]) => ({ kind, events: n })).sort((a, b) => a.kind - b.kind),
-    pubkey: [...pubkeys].map(([pubkey, n]) => ({ pubkey, events: n }))
-      .sort((a, b) => a.pubkey < b.pubkey ? -1 : 1),
-    relay: [...relays].map(([relay_id, n]) => ({
-      relay_id,
-      sightings: n,
-      pubkeys: pubkeysOf(relay_id),
-    })).sort((a, b) => a.relay_id - b.relay_id),
-    kindRelay: [...kindRelay].map(([key, n]) => {
-      const [relay_id, kind] = split(key);
-      return { relay_id, kind: Number(kind), sightings: n };
-    }).sort((a, b) => a.relay_id - b.relay_id || a.kind - b.kind),
-    pubkeyRelay: [...pubkeyRelay].map(([key, n]) => {
-      const [relay_id, pubkey] = split(key);
-      return { relay_id, pubkey, sightings: n };
-    }).sort((a, b) => a.relay_id - b.relay_id || (a.pubkey < b.pubkey ? -1 : 1)),
-  };
-}
 
 async function relayIds(store: Store): Promise<number[]> {
   await insertRelays(store, RELAYS, { at: 1 });
   return [...(await relaysByUrl(store, RELAYS)).values()].sort((a, b) => a - b);
 }
 
-async function refreshAll(store: Store, maxRows: number): Promise<void> {
-  for (;;) if ((await refreshStatistics(store, { maxRows })).behind === 0) return;
+async function refreshAll(store: Store, o: { maxRows: number; at: number }): Promise<void> {
+  for (;;) if ((await refreshStatistics(store, o)).behind === 0) return;
 }
 
 async function write(
   store: Store,
   events: readonly NostrEvent[],
-  relayId: number,
+  relayId: number | undefined,
 ): Promise<void> {
-  const sightings = events.map((event) => ({ eventId: event.id, relayId, seenAt: 1_700_000_000 }));
+  const sightings = relayId === undefined
+    ? []
+    : events.map((event) => ({ eventId: event.id, relayId, seenAt: NOW }));
   await writeBatch(store, { events, sightings });
+}
+
+async function seqsOf(store: Store, ids: readonly number[]): Promise<number[]> {
+  return [...(await knownEvents(store, ids.map((n) => hexOf(n)))).values()];
 }
 
 type Step =
   | { do: "write"; events: NostrEvent[]; relay: number }
   | { do: "delete"; ids: number[] }
-  | { do: "refresh"; maxRows: number }
-  | { do: "rebuild" };
+  | { do: "unsee"; ids: number[]; relay: number }
+  | { do: "refresh"; maxRows: number; seconds: number; fails: boolean }
+  | { do: "rebuild"; seconds: number };
 
-const IDS = 40;
+const IDS = 30;
+/** Around the edges of the windows, within and far beyond them. */
+const anyTime: fc.Arbitrary<number> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.tuple(
+      fc.constantFrom(0, 3_600, DAY, 7 * DAY, 30 * DAY),
+      fc.integer({ min: -3, max: 3 }),
+    ).map(([width, off]) => NOW - width + off),
+  },
+  { weight: 3, arbitrary: fc.integer({ min: NOW - 40 * DAY, max: NOW + 3 * DAY }) },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(0, 253_402_300_799, 253_402_300_800, Number.MAX_SAFE_INTEGER),
+  },
+);
+const anySeconds = fc.constantFrom(0, 1, 2, 5, 600, 3_600, 90_000, 8 * DAY, 45 * DAY, -1, -7_200);
+const anyMaxRows = fc.integer({ min: 1, max: 12 });
+const someIds = fc.array(fc.integer({ min: 1, max: IDS }), { minLength: 1, maxLength: 6 });
+const anyRelay = fc.nat({ max: RELAYS.length - 1 });
+
 const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({
       do: fc.constant("write" as const),
-      events: fc.array(anyEvent({ ids: IDS }), { minLength: 1, maxLength: 8 }),
-      relay: fc.nat({ max: RELAYS.length - 1 }),
+      events: fc.array(
+        fc.tuple(anyEvent({ ids: IDS, authors: 3 }), anyTime)
+          .map(([event, created_at]) => ({ ...event, tags: [], content: "", created_at })),
+        { minLength: 1, maxLength: 8 },
+      ),
+      // One more than there are: seen nowhere.
+      relay: fc.nat({ max: RELAYS.length }),
     }),
   },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("delete" as const), ids: someIds }) },
   {
     weight: 2,
+    arbitrary: fc.record({ do: fc.constant("unsee" as const), ids: someIds, relay: anyRelay }),
+  },
+  {
+    weight: 4,
     arbitrary: fc.record({
-      do: fc.constant("delete" as const),
-      ids: fc.array(fc.integer({ min: 1, max: IDS }), { minLength: 1, maxLength: 6 }),
+      do: fc.constant("refresh" as const),
+      fails: fc.constantFrom(false, false, true),
+      maxRows: anyMaxRows,
+      seconds: anySeconds,
     }),
   },
   {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant("refresh" as const),
-      maxRows: fc.integer({ min: 1, max: 12 }),
-    }),
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("rebuild" as const), seconds: anySeconds }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant("rebuild" as const) }) },
 );
 
+/** A refresh that comes to its end and is not committed. */
+async function failedRefresh(store: Store, o: { maxRows: number; at: number }): Promise<void> {
+  const before = await storedCounts(store);
+  const failure = new Error("no");
+  await assert.rejects(
+    store.transaction("fail", async (sql) => {
+      await sql`select statistics_refresh(h.event_seq, h.sighting_seq, ${o.maxRows}::bigint,
+        ${o.at}::bigint) from statistics_horizon() h`;
+      throw failure;
+    }),
+    (error) => error === failure,
+  );
+  assert.deepEqual(await storedCounts(store), before);
+}
+
 storeTest(
-  "whatever was written, deleted and refreshed, the counts are those of the rows",
+  "whatever is written, deleted, refreshed and moved by time, all counts are those of the rows",
   async (store) => {
     await fc.assert(
       fc.asyncProperty(fc.array(anyStep, { maxLength: 14 }), async (steps) => {
         await emptyStore(store);
         const relays = await relayIds(store);
+        let at = NOW;
         for (const step of steps) {
-          if (step.do === "write") await write(store, step.events, relays[step.relay] ?? 1);
-          else if (step.do === "refresh") await refreshStatistics(store, step);
-          else if (step.do === "rebuild") await rebuildStatistics(store);
+          if ("seconds" in step) at += step.seconds;
+          if (step.do === "write") await write(store, step.events, relays[step.relay]);
+          else if (step.do === "refresh") {
+            const refresh = step.fails ? failedRefresh : refreshStatistics;
+            await refresh(store, { maxRows: step.maxRows, at });
+          } else if (step.do === "rebuild") await rebuildStatistics(store, { at });
+          else if (step.do === "delete") await deleteEvents(store, await seqsOf(store, step.ids));
           else {
-            const known = await knownEvents(store, step.ids.map((n) => hexOf(n)));
-            await deleteEvents(store, [...known.values()]);
+            const relayId = relays[step.relay] ?? 0;
+            const seqs = await seqsOf(store, step.ids);
+            await deleteSightings(store, seqs.map((seq) => ({ seq, relayId })));
           }
+          await assertExact(store);
         }
-        await refreshAll(store, 7);
-        const counted = await tables(store);
-        assert.deepEqual(counted, await bruteForce(store));
-        await rebuildStatistics(store);
-        assert.deepEqual(await tables(store), counted);
+        await refreshAll(store, { maxRows: 7, at });
+        assert.equal((await assertExact(store)).at, at);
+        const counted = await storedCounts(store);
+        await rebuildStatistics(store, { at });
+        assert.deepEqual(await storedCounts(store), counted);
       }),
-      { numRuns: 30 },
+      { numRuns: 15 },
     );
   },
 );
@@ -177,20 +167,24 @@ storeTest(
     const relays = await relayIds(store);
     const events = generateEvents(600, { seed: 11, authors: 15 });
     let writing = true;
+    let at = 1_705_000_000;
     const writers = relays.map(async (relayId, i) => {
       const from = i * 100;
       const mine = events.slice(from, from + 300);
-      for (let at = 0; at < mine.length; at += 20) {
-        await write(store, mine.slice(at, at + 20), relayId);
+      for (let next = 0; next < mine.length; next += 20) {
+        await write(store, mine.slice(next, next + 20), relayId);
       }
     });
     const refreshers = [5, 400].map(async (maxRows) => {
-      while (writing) await refreshStatistics(store, { maxRows });
+      while (writing) await refreshStatistics(store, { maxRows, at: at += 10_000 });
     });
     const deleter = (async (): Promise<void> => {
-      for (let at = 0; writing; at = (at + 37) % events.length) {
-        const known = await knownEvents(store, events.slice(at, at + 3).map((event) => event.id));
-        await deleteEvents(store, [...known.values()]);
+      for (let next = 0; writing; next = (next + 37) % events.length) {
+        const some = events.slice(next, next + 3).map((event) => event.id);
+        const [seq, ...others] = (await knownEvents(store, some)).values();
+        await deleteEvents(store, others);
+        if (seq === undefined) continue;
+        await deleteSightings(store, relays.map((relayId) => ({ seq, relayId })));
       }
     })();
     try {
@@ -199,11 +193,11 @@ storeTest(
       writing = false;
       await Promise.all([...refreshers, deleter]);
     }
-    await refreshAll(store, 1000);
-    const counted = await tables(store);
-    assert.deepEqual(counted, await bruteForce(store));
-    await rebuildStatistics(store);
-    assert.deepEqual(await tables(store), counted);
+    await refreshAll(store, { maxRows: 1000, at });
+    await assertExact(store);
+    const counted = await storedCounts(store);
+    await rebuildStatistics(store, { at });
+    assert.deepEqual(await storedCounts(store), counted);
   },
 );
 
@@ -211,74 +205,67 @@ storeTest("a refresh that fails counts nothing, and the next one counts all", as
   const [relay = 1] = await relayIds(store);
   await write(store, generateEvents(30, { seed: 12 }), relay);
   await store.run("refuse", (sql) => sql`alter table stat_relay add constraint no check (false)`);
-  await assert.rejects(refreshStatistics(store, { maxRows: 1000 }));
+  await assert.rejects(refreshStatistics(store, { maxRows: 1000, at: NOW }));
   await store.run("allow", (sql) => sql`alter table stat_relay drop constraint no`);
   assert.equal((await readEventStats(store)).events, 0);
-  const done = await refreshStatistics(store, { maxRows: 1000 });
+  const done = await refreshStatistics(store, { maxRows: 1000, at: NOW });
   assert.deepEqual(done, { events: 30, sightings: 30, behind: 0 });
-  assert.deepEqual(await refreshStatistics(store, { maxRows: 1000 }), {
+  assert.deepEqual(await refreshStatistics(store, { maxRows: 1000, at: NOW }), {
     events: 0,
     sightings: 0,
     behind: 0,
   });
 });
 
-storeTest("readers page through the counts, of the archive and of one relay", async (store) => {
-  const relays = await relayIds(store);
-  const events = generateEvents(200, { seed: 13, authors: 9 });
-  await write(store, events, relays[0] ?? 1);
-  await write(store, events.slice(0, 50), relays[1] ?? 1);
-  await refreshAll(store, 1000);
-
-  const classes = (name: string): number =>
-    events.filter((event) => eventClass(event.kind) === name).length;
-  assert.deepEqual(await readEventStats(store), {
-    events: 200,
-    sightings: 250,
-    pubkeys: new Set(events.map((event) => event.pubkey)).size,
-    kinds: new Set(events.map((event) => event.kind)).size,
-    regular: classes("regular"),
-    replaceable: classes("replaceable"),
-    ephemeral: 0,
-    addressable: classes("addressable"),
-  });
-
-  const some = events.slice(0, 50);
-  const [second] = await readRelayStats(store, { relayUrl: RELAYS[1] ?? "", limit: 5 });
-  assert.deepEqual(second, {
-    relayUrl: RELAYS[1],
-    network: "clearnet",
-    events: 50,
-    pubkeys: new Set(some.map((event) => event.pubkey)).size,
-    kinds: new Set(some.map((event) => event.kind)).size,
-  });
-  const all = await readRelayStats(store, { limit: 10 });
-  assert.deepEqual(all.map((row) => row.relayUrl), RELAYS);
-  assert.deepEqual(
-    await readRelayStats(store, { afterUrl: RELAYS[1] ?? "", limit: 10 }),
-    all.slice(2),
-  );
-
-  const relayUrl = RELAYS[1] ?? "";
-  const kinds = await readKindCounts(store, { relayUrl, limit: 100 });
-  assert.equal(kinds.reduce((sum, row) => sum + row.events, 0), 50);
-  assert.deepEqual(
-    await readKindCounts(store, { relayUrl, afterKind: kinds[0]?.kind ?? 0, limit: 2 }),
-    kinds.slice(1, 3),
-  );
-  for (const scope of [{}, { relayUrl }]) {
-    const authors = await readPubkeyCounts(store, { ...scope, limit: 100 });
-    const paged = [];
+storeTest("a backend that is killed in mid-refresh counts once all the same", async (store) => {
+  const [relay = 1] = await relayIds(store);
+  await write(store, generateEvents(200, { seed: 14 }), relay);
+  let refreshed: Promise<unknown> | undefined;
+  await store.transaction("hold", async (sql) => {
+    // By then the events are counted, and the sightings in part.
+    await sql`lock table stat_relay in exclusive mode`;
+    refreshed = refreshStatistics(store, { maxRows: 1000, at: NOW });
     for (;;) {
-      const after = paged.at(-1);
-      const page = await readPubkeyCounts(store, {
-        ...scope,
-        limit: 2,
-        ...(after ? { after } : {}),
-      });
-      paged.push(...page);
-      if (page.length < 2) break;
+      await sql`select pg_stat_clear_snapshot()`;
+      const [killed] = await sql`
+        select pg_terminate_backend(pid) as done from pg_stat_activity
+        where datname = current_database() and wait_event_type = 'Lock'
+          and query like '%from statistics_refresh(%'`;
+      if (killed?.done === true) return;
+      await sql`select pg_sleep(0.01)`;
     }
-    assert.deepEqual(paged, authors);
-  }
+  });
+  assert.deepEqual(await refreshed, { events: 200, sightings: 200, behind: 0 });
+  await assertExact(store);
+  assert.equal((await readEventStats(store)).events, 200);
+}, { kinds: ["postgres"] });
+
+storeTest("windows shrink as time goes by, and what is dated later comes in", async (store) => {
+  const [relay = 1] = await relayIds(store);
+  const template = generateEvents(3, { seed: 15, authors: 3 });
+  const dated = [NOW, NOW - 1_800, NOW + 60];
+  await write(
+    store,
+    template.map((event, i) => ({ ...event, kind: 1, created_at: dated[i] ?? 0 })),
+    relay,
+  );
+  const within = async (at: number): Promise<number[]> => {
+    await refreshAll(store, { maxRows: 1000, at });
+    const [hour, day, month, all] = [
+      await readEventStats(store, { window: "1h" }),
+      await readEventStats(store, { window: "24h" }),
+      await readEventStats(store, { window: "30d" }),
+      await readEventStats(store),
+    ];
+    assert.equal(hour.asOf, at);
+    return [hour.events, hour.relays, day.events, month.events, all.events];
+  };
+  assert.deepEqual(await within(NOW), [2, 1, 2, 2, 3]);
+  assert.deepEqual(await within(NOW + 60), [3, 1, 3, 3, 3]);
+  assert.deepEqual(await within(NOW + 1_799), [3, 1, 3, 3, 3]);
+  assert.deepEqual(await within(NOW + 1_800), [2, 1, 3, 3, 3]);
+  assert.deepEqual(await within(NOW + 3_660), [0, 0, 3, 3, 3]);
+  assert.deepEqual(await within(NOW + 31 * DAY), [0, 0, 0, 0, 3]);
+  // A clock that had been wrong is set right.
+  assert.deepEqual(await within(NOW), [2, 1, 2, 2, 3]);
 });
