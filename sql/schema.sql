@@ -4,6 +4,8 @@ create sequence event_relay_seq_seq;
 
 create sequence event_seq_seq;
 
+create sequence stat_pubkey_id;
+
 create table archive (
   one boolean not null default true,
   profile text not null,
@@ -309,36 +311,91 @@ create table service_state (
   constraint service_state_pkey PRIMARY KEY (service, key)
 ) with (fillfactor=80);
 
+create table stat_day (
+  day integer not null,
+  kind integer not null,
+  events bigint not null,
+  pubkeys bigint not null,
+  constraint stat_day_pkey PRIMARY KEY (day, kind)
+) with (fillfactor=70);
+
 create table stat_kind (
   kind integer not null,
   events bigint not null,
+  events_1h bigint not null,
+  events_24h bigint not null,
+  events_7d bigint not null,
+  events_30d bigint not null,
+  pubkeys bigint not null,
+  pubkeys_1h bigint not null,
+  pubkeys_24h bigint not null,
+  pubkeys_7d bigint not null,
+  pubkeys_30d bigint not null,
   constraint stat_kind_pkey PRIMARY KEY (kind)
-) with (fillfactor=70);
+) with (fillfactor=50);
 
 create table stat_kind_relay (
   relay_id integer not null,
   kind integer not null,
   sightings bigint not null,
+  sightings_1h bigint not null,
+  sightings_24h bigint not null,
+  sightings_7d bigint not null,
+  sightings_30d bigint not null,
   constraint stat_kind_relay_pkey PRIMARY KEY (relay_id, kind)
 ) with (fillfactor=70);
 
 create table stat_pubkey (
+  id integer not null,
+  events integer not null,
+  events_1h integer not null,
+  events_24h integer not null,
+  events_7d integer not null,
+  events_30d integer not null,
   pubkey bytea not null,
-  events bigint not null,
-  constraint stat_pubkey_pkey PRIMARY KEY (pubkey)
-) with (fillfactor=80);
+  constraint stat_pubkey_pkey PRIMARY KEY (id),
+  constraint stat_pubkey_pubkey_key UNIQUE (pubkey)
+) with (fillfactor=90);
+
+create table stat_pubkey_kind (
+  pubkey_id integer not null,
+  kind integer not null,
+  events integer not null,
+  events_1h integer not null,
+  events_24h integer not null,
+  events_7d integer not null,
+  events_30d integer not null,
+  constraint stat_pubkey_kind_pkey PRIMARY KEY (pubkey_id, kind)
+) with (fillfactor=90);
 
 create table stat_pubkey_relay (
+  pubkey_id integer not null,
   relay_id integer not null,
-  pubkey bytea not null,
-  sightings bigint not null,
-  constraint stat_pubkey_relay_pkey PRIMARY KEY (relay_id, pubkey)
-) with (fillfactor=80);
+  sightings integer not null,
+  sightings_1h integer not null,
+  sightings_24h integer not null,
+  sightings_7d integer not null,
+  sightings_30d integer not null,
+  constraint stat_pubkey_relay_pkey PRIMARY KEY (pubkey_id, relay_id)
+) with (fillfactor=90);
 
 create table stat_relay (
   relay_id integer not null,
   sightings bigint not null,
-  pubkeys bigint not null,
+  sightings_1h bigint not null,
+  sightings_24h bigint not null,
+  sightings_7d bigint not null,
+  sightings_30d bigint not null,
+  pubkeys integer not null,
+  pubkeys_1h integer not null,
+  pubkeys_24h integer not null,
+  pubkeys_7d integer not null,
+  pubkeys_30d integer not null,
+  kinds integer not null,
+  kinds_1h integer not null,
+  kinds_24h integer not null,
+  kinds_7d integer not null,
+  kinds_30d integer not null,
   constraint stat_relay_pkey PRIMARY KEY (relay_id)
 ) with (fillfactor=50);
 
@@ -346,9 +403,14 @@ create table stat_total (
   one boolean not null default true,
   event_seq bigint not null default 0,
   sighting_seq bigint not null default 0,
+  at bigint not null default 0,
   events bigint not null default 0,
   sightings bigint not null default 0,
   pubkeys bigint not null default 0,
+  pubkeys_1h bigint not null default 0,
+  pubkeys_24h bigint not null default 0,
+  pubkeys_7d bigint not null default 0,
+  pubkeys_30d bigint not null default 0,
   constraint stat_total_one_check CHECK (one),
   constraint stat_total_pkey PRIMARY KEY (one)
 ) with (fillfactor=20);
@@ -381,6 +443,8 @@ CREATE INDEX relay_metadata_document ON public.relay_metadata USING btree (metad
 
 CREATE INDEX relay_transition_at ON public.relay_transition USING btree (at);
 
+CREATE INDEX stat_pubkey_relay_relay ON public.stat_pubkey_relay USING btree (relay_id, pubkey_id);
+
 CREATE OR REPLACE FUNCTION public.all_event_marks_refresh(event_horizon bigint)
  RETURNS void
  LANGUAGE plpgsql
@@ -394,19 +458,108 @@ begin
   perform event_marks_refresh(event_horizon, event_horizon);
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.all_statistics_refresh(event_horizon bigint, sighting_horizon bigint)
+CREATE OR REPLACE FUNCTION public.all_statistics_refresh(event_horizon bigint, sighting_horizon bigint, at bigint)
  RETURNS void
  LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
 begin
   perform from stat_total for update;
   delete from stat_kind;
   delete from stat_pubkey;
+  delete from stat_pubkey_kind;
   delete from stat_relay;
   delete from stat_kind_relay;
   delete from stat_pubkey_relay;
-  update stat_total t set event_seq = 0, sighting_seq = 0, events = 0, sightings = 0, pubkeys = 0;
-  perform statistics_add(0, event_horizon, 0, sighting_horizon);
+  delete from stat_day;
+
+  insert into stat_pubkey (id, events, events_1h, events_24h, events_7d, events_30d, pubkey)
+  select nextval('stat_pubkey_id'), a.n, a.n_1h, a.n_24h, a.n_7d, a.n_30d, a.pubkey
+  from (
+    select e.pubkey, count(*) as n, min(e.seq) as first,
+      sum(statistics_within(e.created_at, at, 3600)) as n_1h,
+      sum(statistics_within(e.created_at, at, 86400)) as n_24h,
+      sum(statistics_within(e.created_at, at, 604800)) as n_7d,
+      sum(statistics_within(e.created_at, at, 2592000)) as n_30d
+    from event e where e.seq <= event_horizon group by e.pubkey order by first
+  ) a;
+
+  insert into stat_pubkey_kind
+    (pubkey_id, kind, events, events_1h, events_24h, events_7d, events_30d)
+  select s.id, e.kind, count(*), sum(statistics_within(e.created_at, at, 3600)),
+    sum(statistics_within(e.created_at, at, 86400)),
+    sum(statistics_within(e.created_at, at, 604800)),
+    sum(statistics_within(e.created_at, at, 2592000))
+  from event e join stat_pubkey s on s.pubkey = e.pubkey
+  where e.seq <= event_horizon group by s.id, e.kind order by s.id, e.kind;
+
+  insert into stat_kind (kind, events, events_1h, events_24h, events_7d, events_30d, pubkeys,
+    pubkeys_1h, pubkeys_24h, pubkeys_7d, pubkeys_30d)
+  select k.kind, sum(k.events), sum(k.events_1h), sum(k.events_24h), sum(k.events_7d),
+    sum(k.events_30d), count(*), sum((k.events_1h > 0)::int), sum((k.events_24h > 0)::int),
+    sum((k.events_7d > 0)::int), sum((k.events_30d > 0)::int)
+  from stat_pubkey_kind k group by k.kind;
+
+  with counts as materialized (
+    select r.relay_id, s.id, e.kind, count(*) as n,
+      sum(statistics_within(e.created_at, at, 3600)) as n_1h,
+      sum(statistics_within(e.created_at, at, 86400)) as n_24h,
+      sum(statistics_within(e.created_at, at, 604800)) as n_7d,
+      sum(statistics_within(e.created_at, at, 2592000)) as n_30d
+    from event_relay r join event e on e.seq = r.event_seq join stat_pubkey s on s.pubkey = e.pubkey
+    where r.seq <= sighting_horizon
+    group by grouping sets ((r.relay_id, s.id), (r.relay_id, e.kind))
+  ), by_author as (
+    insert into stat_pubkey_relay
+      (pubkey_id, relay_id, sightings, sightings_1h, sightings_24h, sightings_7d, sightings_30d)
+    select c.id, c.relay_id, c.n, c.n_1h, c.n_24h, c.n_7d, c.n_30d
+    from counts c where c.id is not null order by c.id, c.relay_id
+  )
+  insert into stat_kind_relay
+    (relay_id, kind, sightings, sightings_1h, sightings_24h, sightings_7d, sightings_30d)
+  select c.relay_id, c.kind, c.n, c.n_1h, c.n_24h, c.n_7d, c.n_30d
+  from counts c where c.kind is not null order by c.relay_id, c.kind;
+
+  insert into stat_relay (relay_id, sightings, sightings_1h, sightings_24h, sightings_7d,
+    sightings_30d, pubkeys, pubkeys_1h, pubkeys_24h, pubkeys_7d, pubkeys_30d, kinds, kinds_1h,
+    kinds_24h, kinds_7d, kinds_30d)
+  select k.relay_id, k.n, k.n_1h, k.n_24h, k.n_7d, k.n_30d, a.n, a.n_1h, a.n_24h, a.n_7d, a.n_30d,
+    k.kinds, k.kinds_1h, k.kinds_24h, k.kinds_7d, k.kinds_30d
+  from (
+    select k.relay_id, sum(k.sightings) as n, sum(k.sightings_1h) as n_1h,
+      sum(k.sightings_24h) as n_24h, sum(k.sightings_7d) as n_7d, sum(k.sightings_30d) as n_30d,
+      count(*) as kinds, sum((k.sightings_1h > 0)::int) as kinds_1h,
+      sum((k.sightings_24h > 0)::int) as kinds_24h, sum((k.sightings_7d > 0)::int) as kinds_7d,
+      sum((k.sightings_30d > 0)::int) as kinds_30d
+    from stat_kind_relay k group by k.relay_id
+  ) k join (
+    select p.relay_id, count(*) as n, sum((p.sightings_1h > 0)::int) as n_1h,
+      sum((p.sightings_24h > 0)::int) as n_24h, sum((p.sightings_7d > 0)::int) as n_7d,
+      sum((p.sightings_30d > 0)::int) as n_30d
+    from stat_pubkey_relay p group by p.relay_id
+  ) a on a.relay_id = k.relay_id;
+
+  insert into stat_day (day, kind, events, pubkeys)
+  select (e.created_at / 86400)::int, coalesce(e.kind, -1), sum(e.n), count(distinct e.pubkey)
+  from (
+    select e.created_at / 86400 * 86400 as created_at, e.kind, e.pubkey, count(*) as n from event e
+    where e.seq <= event_horizon and e.created_at between 0 and 253402300799 group by 1, 2, 3
+  ) e
+  group by grouping sets ((e.created_at, e.kind), (e.created_at));
+
+  update stat_total t
+  set event_seq = event_horizon, sighting_seq = sighting_horizon, at = all_statistics_refresh.at,
+    events = a.events, pubkeys = a.pubkeys, pubkeys_1h = a.pubkeys_1h,
+    pubkeys_24h = a.pubkeys_24h, pubkeys_7d = a.pubkeys_7d, pubkeys_30d = a.pubkeys_30d,
+    sightings = (select coalesce(sum(r.sightings), 0) from stat_relay r)
+  from (
+    select coalesce(sum(s.events), 0) as events, count(*) as pubkeys,
+      count(*) filter (where s.events_1h > 0) as pubkeys_1h,
+      count(*) filter (where s.events_24h > 0) as pubkeys_24h,
+      count(*) filter (where s.events_7d > 0) as pubkeys_7d,
+      count(*) filter (where s.events_30d > 0) as pubkeys_30d
+    from stat_pubkey s
+  ) a;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.candidate_claim(of_networks text[], at bigint, lease_seconds bigint, max_rows integer)
@@ -731,70 +884,25 @@ CREATE OR REPLACE FUNCTION public.event_delete(event_seqs bigint[])
  LANGUAGE plpgsql
  SET plan_cache_mode TO 'force_custom_plan'
 AS $function$
-declare t stat_total; deleted int;
+declare t stat_total; deleted int; pubkey_ids int[]; relay_ids int[]; days int[];
 begin
   select * into t from stat_total for update;
   perform pg_advisory_xact_lock(ingest_lock());
-
-  with given as materialized (
-    select e.kind, e.pubkey, count(*) as n from event e
-    where e.seq = any (event_seqs) and e.seq <= t.event_seq group by e.kind, e.pubkey
-  ), kinds as (
-    update stat_kind k set events = k.events - g.n
-    from (select kind, sum(n) as n from given group by kind) g where k.kind = g.kind
+  perform statistics_count_sightings(t, t.sighting_seq, t.at, event_seqs, null);
+  perform statistics_count_events(t, t.event_seq, t.at, event_seqs);
+  with gone as materialized (
+    delete from event e where e.seq = any (event_seqs) returning e.id, e.pubkey, e.created_at
+  ), ids as (
+    delete from event_id i where i.half in (select event_half(g.id) from gone g)
   )
-  update stat_pubkey p set events = p.events - g.n
-  from (select pubkey, sum(n) as n from given group by pubkey) g where p.pubkey = g.pubkey;
-  delete from stat_kind where events <= 0;
-
-  with given as materialized (
-    select r.relay_id, e.kind, e.pubkey, count(*) as n
-    from event e join event_relay r on r.event_seq = e.seq
-    where e.seq = any (event_seqs) and r.seq <= t.sighting_seq
-    group by r.relay_id, e.kind, e.pubkey
-  ), kinds as (
-    update stat_kind_relay k set sightings = k.sightings - g.n
-    from (select relay_id, kind, sum(n) as n from given group by relay_id, kind) g
-    where k.relay_id = g.relay_id and k.kind = g.kind
-  ), pubkeys as (
-    update stat_pubkey_relay p set sightings = p.sightings - g.n
-    from (select relay_id, pubkey, sum(n) as n from given group by relay_id, pubkey) g
-    where p.relay_id = g.relay_id and p.pubkey = g.pubkey
-  ), relays as (
-    update stat_relay s set sightings = s.sightings - g.n
-    from (select relay_id, sum(n) as n from given group by relay_id) g
-    where s.relay_id = g.relay_id
-  )
-  update stat_total s set sightings = s.sightings - (select coalesce(sum(n), 0) from given);
-  delete from stat_kind_relay k using (
-    select distinct r.relay_id, e.kind from event e join event_relay r on r.event_seq = e.seq
-    where e.seq = any (event_seqs)) g
-  where k.relay_id = g.relay_id and k.kind = g.kind and k.sightings <= 0;
+  select count(*), array_agg(distinct (select s.id from stat_pubkey s where s.pubkey = g.pubkey)),
+    array_agg(distinct (least(g.created_at, 253402300799) / 86400)::int)
+  into deleted, pubkey_ids, days from gone g;
   with gone as (
-    delete from stat_pubkey_relay p using (
-      select distinct r.relay_id, e.pubkey from event e join event_relay r on r.event_seq = e.seq
-      where e.seq = any (event_seqs)) g
-    where p.relay_id = g.relay_id and p.pubkey = g.pubkey and p.sightings <= 0
-    returning p.relay_id
+    delete from event_relay r where r.event_seq = any (event_seqs) returning r.relay_id
   )
-  update stat_relay s set pubkeys = s.pubkeys - g.n
-  from (select relay_id, count(*) as n from gone group by relay_id) g
-  where s.relay_id = g.relay_id;
-  delete from stat_relay where sightings <= 0;
-  with gone as (
-    delete from stat_pubkey p using (
-      select distinct e.pubkey from event e where e.seq = any (event_seqs)) g
-    where p.pubkey = g.pubkey and p.events <= 0
-    returning 1
-  )
-  update stat_total s
-  set pubkeys = s.pubkeys - (select count(*) from gone),
-    events = s.events - (
-      select count(*) from event e where e.seq = any (event_seqs) and e.seq <= t.event_seq);
-
-  delete from event_relay r where r.event_seq = any (event_seqs);
-  delete from event e where e.seq = any (event_seqs);
-  get diagnostics deleted = row_count;
+  select array_agg(distinct g.relay_id) into relay_ids from gone g;
+  perform statistics_prune(pubkey_ids, relay_ids, days);
   return deleted;
 end $function$;
 
@@ -1045,6 +1153,28 @@ begin
     end loop;
   end loop;
   update archive set partitions = a.partitions, partitioned_to = a.partitioned_to;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_relay_delete(event_seqs bigint[], of_relays integer[])
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare t stat_total; deleted int; pubkey_ids int[]; relay_ids int[];
+begin
+  select * into t from stat_total for update;
+  perform pg_advisory_xact_lock(ingest_lock());
+  perform statistics_count_sightings(t, t.sighting_seq, t.at, event_seqs, of_relays);
+  with gone as (
+    delete from event_relay r using unnest(event_seqs, of_relays) as g(event_seq, relay_id)
+    where r.event_seq = g.event_seq and r.relay_id = g.relay_id
+    returning r.event_seq, r.relay_id
+  )
+  select count(*), array_agg(distinct g.relay_id), array_agg(distinct (
+    select s.id from event e join stat_pubkey s on s.pubkey = e.pubkey where e.seq = g.event_seq))
+  into deleted, relay_ids, pubkey_ids from gone g;
+  perform statistics_prune(pubkey_ids, relay_ids, '{}');
+  return deleted;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.event_relay_insert(event_seqs bigint[], relay_ids integer[], seen_ats bigint[])
@@ -1875,58 +2005,256 @@ AS $function$
   set value = excluded.value, updated_at = excluded.updated_at
 $function$;
 
-CREATE OR REPLACE FUNCTION public.statistics_add(event_from bigint, event_to bigint, sighting_from bigint, sighting_to bigint, OUT new_events bigint, OUT new_sightings bigint)
- RETURNS record
+CREATE OR REPLACE FUNCTION public.statistics_count_events(t stat_total, seq_to bigint, at_to bigint, gone bigint[])
+ RETURNS bigint
  LANGUAGE plpgsql
  SET plan_cache_mode TO 'force_custom_plan'
+ SET jit TO 'off'
 AS $function$
-declare new_pubkeys bigint;
+declare new_events bigint;
 begin
-  with given as materialized (
-    select e.kind, e.pubkey, count(*) as n from event e
-    where e.seq > event_from and e.seq <= event_to group by e.kind, e.pubkey
+  with changes as materialized (
+    select * from statistics_event_changes(t.event_seq, seq_to, t.at, at_to, gone)
+  ), authors as materialized (
+    select coalesce(a.known_id, nextval('stat_pubkey_id')::int) as id, a.*
+    from (
+      select c.pubkey, (select s.id from stat_pubkey s where s.pubkey = c.pubkey) as known_id,
+        sum(c.n)::int as n, sum(c.n_1h)::int as n_1h, sum(c.n_24h)::int as n_24h,
+        sum(c.n_7d)::int as n_7d, sum(c.n_30d)::int as n_30d
+      from changes c group by c.pubkey
+    ) a
+  ), put_authors as (
+    insert into stat_pubkey as s (id, events, events_1h, events_24h, events_7d, events_30d, pubkey)
+    select a.id, a.n, a.n_1h, a.n_24h, a.n_7d, a.n_30d, a.pubkey from authors a order by a.id
+    on conflict (pubkey) do update
+    set events = s.events + excluded.events, events_1h = s.events_1h + excluded.events_1h,
+      events_24h = s.events_24h + excluded.events_24h, events_7d = s.events_7d + excluded.events_7d,
+      events_30d = s.events_30d + excluded.events_30d
+    returning s.id, s.events, s.events_1h, s.events_24h, s.events_7d, s.events_30d
+  ), author_turns as (
+    select sum((s.events > 0)::int - (s.events > a.n)::int) as n,
+      sum((s.events_1h > 0)::int - (s.events_1h > a.n_1h)::int) as n_1h,
+      sum((s.events_24h > 0)::int - (s.events_24h > a.n_24h)::int) as n_24h,
+      sum((s.events_7d > 0)::int - (s.events_7d > a.n_7d)::int) as n_7d,
+      sum((s.events_30d > 0)::int - (s.events_30d > a.n_30d)::int) as n_30d
+    from authors a join put_authors s on s.id = a.id
+  ), pairs as materialized (
+    select a.id, c.kind, sum(c.n)::int as n, sum(c.n_1h)::int as n_1h, sum(c.n_24h)::int as n_24h,
+      sum(c.n_7d)::int as n_7d, sum(c.n_30d)::int as n_30d
+    from changes c join authors a on a.pubkey = c.pubkey
+    group by a.id, c.kind
+  ), put_pairs as (
+    insert into stat_pubkey_kind as s
+      (pubkey_id, kind, events, events_1h, events_24h, events_7d, events_30d)
+    select p.id, p.kind, p.n, p.n_1h, p.n_24h, p.n_7d, p.n_30d from pairs p order by p.id, p.kind
+    on conflict (pubkey_id, kind) do update
+    set events = s.events + excluded.events, events_1h = s.events_1h + excluded.events_1h,
+      events_24h = s.events_24h + excluded.events_24h, events_7d = s.events_7d + excluded.events_7d,
+      events_30d = s.events_30d + excluded.events_30d
+    returning s.pubkey_id, s.kind, s.events, s.events_1h, s.events_24h, s.events_7d, s.events_30d
   ), kinds as (
-    insert into stat_kind (kind, events) select g.kind, sum(g.n) from given g group by g.kind
-    on conflict (kind) do update set events = stat_kind.events + excluded.events
-  ), pubkeys as (
-    insert into stat_pubkey (pubkey, events)
-    select g.pubkey, sum(g.n) from given g group by g.pubkey
-    on conflict (pubkey) do update set events = stat_pubkey.events + excluded.events
-    returning (xmax = 0) as fresh
+    insert into stat_kind as s (kind, events, events_1h, events_24h, events_7d, events_30d,
+      pubkeys, pubkeys_1h, pubkeys_24h, pubkeys_7d, pubkeys_30d)
+    select p.kind, sum(p.n), sum(p.n_1h), sum(p.n_24h), sum(p.n_7d), sum(p.n_30d),
+      sum((w.events > 0)::int - (w.events > p.n)::int),
+      sum((w.events_1h > 0)::int - (w.events_1h > p.n_1h)::int),
+      sum((w.events_24h > 0)::int - (w.events_24h > p.n_24h)::int),
+      sum((w.events_7d > 0)::int - (w.events_7d > p.n_7d)::int),
+      sum((w.events_30d > 0)::int - (w.events_30d > p.n_30d)::int)
+    from pairs p join put_pairs w on w.pubkey_id = p.id and w.kind = p.kind
+    group by p.kind
+    on conflict (kind) do update
+    set events = s.events + excluded.events, events_1h = s.events_1h + excluded.events_1h,
+      events_24h = s.events_24h + excluded.events_24h, events_7d = s.events_7d + excluded.events_7d,
+      events_30d = s.events_30d + excluded.events_30d, pubkeys = s.pubkeys + excluded.pubkeys,
+      pubkeys_1h = s.pubkeys_1h + excluded.pubkeys_1h,
+      pubkeys_24h = s.pubkeys_24h + excluded.pubkeys_24h,
+      pubkeys_7d = s.pubkeys_7d + excluded.pubkeys_7d,
+      pubkeys_30d = s.pubkeys_30d + excluded.pubkeys_30d
+  ), days as materialized (
+    select (c.created_at / 86400)::int as day, c.kind, c.pubkey, sum(c.n)::int as n
+    from changes c where c.n <> 0 and c.created_at between 0 and 253402300799
+    group by 1, c.kind, c.pubkey
+  -- An author comes to a day, or leaves it, when no other counted event of his is of that day: a
+  -- look-up in event_pubkey, instead of a row for each author and day. (kind + 0 keeps the planner
+  -- off event_kind, which has all authors' events of the day: 3 ms a look-up in place of 6 µs.)
+  ), day_authors as (
+    select d.day, d.kind, d.n, case when (
+        select true from event e
+        where substring(e.pubkey, 1, 8) = substring(d.pubkey, 1, 8)
+          and e.created_at >= d.day::bigint * 86400 and e.created_at < (d.day + 1)::bigint * 86400
+          and e.kind + 0 = d.kind and e.pubkey = d.pubkey and e.seq <= t.event_seq
+          and e.seq <> all (gone) limit 1
+      ) then 0 else sign(d.n) end as pubkeys
+    from days d
+    union all
+    select d.day, -1, d.n, case when (
+        select true from event e
+        where substring(e.pubkey, 1, 8) = substring(d.pubkey, 1, 8)
+          and e.created_at >= d.day::bigint * 86400 and e.created_at < (d.day + 1)::bigint * 86400
+          and e.pubkey = d.pubkey and e.seq <= t.event_seq and e.seq <> all (gone) limit 1
+      ) then 0 else sign(d.n) end
+    from (select day, pubkey, sum(n)::int as n from days group by day, pubkey) d
+  ), put_days as (
+    insert into stat_day as s (day, kind, events, pubkeys)
+    select d.day, d.kind, sum(d.n), sum(d.pubkeys) from day_authors d group by d.day, d.kind
+    on conflict (day, kind) do update
+    set events = s.events + excluded.events, pubkeys = s.pubkeys + excluded.pubkeys
+  ), sums as (
+    select coalesce(sum(n), 0) as n from authors
   )
-  select coalesce((select sum(n) from given), 0),
-    (select count(*) from pubkeys where fresh) into new_events, new_pubkeys;
+  update stat_total s
+  set event_seq = seq_to, at = at_to, events = s.events + sums.n,
+    pubkeys = s.pubkeys + coalesce(a.n, 0), pubkeys_1h = s.pubkeys_1h + coalesce(a.n_1h, 0),
+    pubkeys_24h = s.pubkeys_24h + coalesce(a.n_24h, 0),
+    pubkeys_7d = s.pubkeys_7d + coalesce(a.n_7d, 0),
+    pubkeys_30d = s.pubkeys_30d + coalesce(a.n_30d, 0)
+  from author_turns a, sums
+  returning sums.n into new_events;
+  return new_events;
+end $function$;
 
-  with given as materialized (
-    select r.relay_id, e.kind, e.pubkey, count(*) as n
-    from event_relay r join event e on e.seq = r.event_seq
-    where r.seq > sighting_from and r.seq <= sighting_to group by r.relay_id, e.kind, e.pubkey
-  ), kinds as (
-    insert into stat_kind_relay (relay_id, kind, sightings)
-    select g.relay_id, g.kind, sum(g.n) from given g group by g.relay_id, g.kind
+CREATE OR REPLACE FUNCTION public.statistics_count_sightings(t stat_total, seq_to bigint, at_to bigint, gone_seqs bigint[], gone_relays integer[])
+ RETURNS bigint
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+ SET jit TO 'off'
+AS $function$
+declare new_sightings bigint;
+begin
+  with changes as materialized (
+    select * from statistics_sighting_changes(
+      t.sighting_seq, seq_to, t.at, at_to, gone_seqs, gone_relays)
+  ), authors as materialized (
+    select c.pubkey, (select s.id from stat_pubkey s where s.pubkey = c.pubkey) as id
+    from changes c group by c.pubkey
+  ), pairs as materialized (
+    select a.id, c.relay_id, sum(c.n)::int as n, sum(c.n_1h)::int as n_1h,
+      sum(c.n_24h)::int as n_24h, sum(c.n_7d)::int as n_7d, sum(c.n_30d)::int as n_30d
+    from changes c join authors a on a.pubkey = c.pubkey
+    group by a.id, c.relay_id
+  ), put_pairs as (
+    insert into stat_pubkey_relay as s
+      (pubkey_id, relay_id, sightings, sightings_1h, sightings_24h, sightings_7d, sightings_30d)
+    select p.id, p.relay_id, p.n, p.n_1h, p.n_24h, p.n_7d, p.n_30d
+    from pairs p order by p.id, p.relay_id
+    on conflict (pubkey_id, relay_id) do update
+    set sightings = s.sightings + excluded.sightings,
+      sightings_1h = s.sightings_1h + excluded.sightings_1h,
+      sightings_24h = s.sightings_24h + excluded.sightings_24h,
+      sightings_7d = s.sightings_7d + excluded.sightings_7d,
+      sightings_30d = s.sightings_30d + excluded.sightings_30d
+    returning s.*
+  ), author_turns as (
+    select p.relay_id, sum((s.sightings > 0)::int - (s.sightings > p.n)::int) as n,
+      sum((s.sightings_1h > 0)::int - (s.sightings_1h > p.n_1h)::int) as n_1h,
+      sum((s.sightings_24h > 0)::int - (s.sightings_24h > p.n_24h)::int) as n_24h,
+      sum((s.sightings_7d > 0)::int - (s.sightings_7d > p.n_7d)::int) as n_7d,
+      sum((s.sightings_30d > 0)::int - (s.sightings_30d > p.n_30d)::int) as n_30d
+    from pairs p join put_pairs s on s.pubkey_id = p.id and s.relay_id = p.relay_id
+    group by p.relay_id
+  ), kinds as materialized (
+    select c.relay_id, c.kind, sum(c.n) as n, sum(c.n_1h) as n_1h, sum(c.n_24h) as n_24h,
+      sum(c.n_7d) as n_7d, sum(c.n_30d) as n_30d
+    from changes c group by c.relay_id, c.kind
+  ), put_kinds as (
+    insert into stat_kind_relay as s
+      (relay_id, kind, sightings, sightings_1h, sightings_24h, sightings_7d, sightings_30d)
+    select k.relay_id, k.kind, k.n, k.n_1h, k.n_24h, k.n_7d, k.n_30d
+    from kinds k order by k.relay_id, k.kind
     on conflict (relay_id, kind) do update
-    set sightings = stat_kind_relay.sightings + excluded.sightings
-  ), pubkeys as (
-    insert into stat_pubkey_relay (relay_id, pubkey, sightings)
-    select g.relay_id, g.pubkey, sum(g.n) from given g group by g.relay_id, g.pubkey
-    on conflict (relay_id, pubkey) do update
-    set sightings = stat_pubkey_relay.sightings + excluded.sightings
-    returning relay_id, (xmax = 0) as fresh
+    set sightings = s.sightings + excluded.sightings,
+      sightings_1h = s.sightings_1h + excluded.sightings_1h,
+      sightings_24h = s.sightings_24h + excluded.sightings_24h,
+      sightings_7d = s.sightings_7d + excluded.sightings_7d,
+      sightings_30d = s.sightings_30d + excluded.sightings_30d
+    returning s.*
   ), relays as (
-    insert into stat_relay (relay_id, sightings, pubkeys)
-    select g.relay_id, g.n, p.n
-    from (select relay_id, sum(n) as n from given group by relay_id) g
-    join (select relay_id, count(*) filter (where fresh) as n from pubkeys group by relay_id) p
-      using (relay_id)
+    select k.relay_id, sum(k.n) as n, sum(k.n_1h) as n_1h, sum(k.n_24h) as n_24h,
+      sum(k.n_7d) as n_7d, sum(k.n_30d) as n_30d,
+      sum((s.sightings > 0)::int - (s.sightings > k.n)::int) as kinds,
+      sum((s.sightings_1h > 0)::int - (s.sightings_1h > k.n_1h)::int) as kinds_1h,
+      sum((s.sightings_24h > 0)::int - (s.sightings_24h > k.n_24h)::int) as kinds_24h,
+      sum((s.sightings_7d > 0)::int - (s.sightings_7d > k.n_7d)::int) as kinds_7d,
+      sum((s.sightings_30d > 0)::int - (s.sightings_30d > k.n_30d)::int) as kinds_30d
+    from kinds k join put_kinds s on s.relay_id = k.relay_id and s.kind = k.kind
+    group by k.relay_id
+  ), put_relays as (
+    insert into stat_relay as s (relay_id, sightings, sightings_1h, sightings_24h, sightings_7d,
+      sightings_30d, pubkeys, pubkeys_1h, pubkeys_24h, pubkeys_7d, pubkeys_30d, kinds, kinds_1h,
+      kinds_24h, kinds_7d, kinds_30d)
+    select r.relay_id, r.n, r.n_1h, r.n_24h, r.n_7d, r.n_30d, a.n, a.n_1h, a.n_24h, a.n_7d, a.n_30d,
+      r.kinds, r.kinds_1h, r.kinds_24h, r.kinds_7d, r.kinds_30d
+    from relays r join author_turns a on a.relay_id = r.relay_id
     on conflict (relay_id) do update
-    set sightings = stat_relay.sightings + excluded.sightings,
-      pubkeys = stat_relay.pubkeys + excluded.pubkeys
+    set sightings = s.sightings + excluded.sightings,
+      sightings_1h = s.sightings_1h + excluded.sightings_1h,
+      sightings_24h = s.sightings_24h + excluded.sightings_24h,
+      sightings_7d = s.sightings_7d + excluded.sightings_7d,
+      sightings_30d = s.sightings_30d + excluded.sightings_30d,
+      pubkeys = s.pubkeys + excluded.pubkeys, pubkeys_1h = s.pubkeys_1h + excluded.pubkeys_1h,
+      pubkeys_24h = s.pubkeys_24h + excluded.pubkeys_24h,
+      pubkeys_7d = s.pubkeys_7d + excluded.pubkeys_7d,
+      pubkeys_30d = s.pubkeys_30d + excluded.pubkeys_30d,
+      kinds = s.kinds + excluded.kinds, kinds_1h = s.kinds_1h + excluded.kinds_1h,
+      kinds_24h = s.kinds_24h + excluded.kinds_24h, kinds_7d = s.kinds_7d + excluded.kinds_7d,
+      kinds_30d = s.kinds_30d + excluded.kinds_30d
+  ), sums as (
+    select coalesce(sum(n), 0) as n from kinds
   )
-  select coalesce(sum(n), 0) into new_sightings from given;
+  update stat_total s set sighting_seq = seq_to, sightings = s.sightings + sums.n
+  from sums
+  returning sums.n into new_sightings;
+  return new_sightings;
+end $function$;
 
-  update stat_total t
-  set event_seq = event_to, sighting_seq = sighting_to, events = t.events + new_events,
-    sightings = t.sightings + new_sightings, pubkeys = t.pubkeys + new_pubkeys;
+CREATE OR REPLACE FUNCTION public.statistics_edges(at_from bigint, at_to bigint)
+ RETURNS TABLE(after bigint, up_to bigint)
+ LANGUAGE sql
+ IMMUTABLE ROWS 5
+AS $function$
+  select least(at_from, at_to) - w.width,
+    least(greatest(at_from, at_to) - w.width, least(at_from, at_to) - w.narrower)
+  from statistics_widths() w
+  where at_from <> at_to
+$function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_event_changes(seq_from bigint, seq_to bigint, at_from bigint, at_to bigint, gone bigint[])
+ RETURNS TABLE(created_at bigint, kind integer, pubkey bytea, n integer, n_1h integer, n_24h integer, n_7d integer, n_30d integer)
+ LANGUAGE plpgsql
+ STABLE ROWS 20000
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare edge record;
+begin
+  if seq_to > seq_from then
+    return query
+    select e.created_at, e.kind, e.pubkey, 1, statistics_move(e.created_at, null, at_to, 3600),
+      statistics_move(e.created_at, null, at_to, 86400),
+      statistics_move(e.created_at, null, at_to, 604800),
+      statistics_move(e.created_at, null, at_to, 2592000)
+    from event e where e.seq > seq_from and e.seq <= seq_to;
+  end if;
+  for edge in select * from statistics_edges(at_from, at_to) loop
+    return query
+    select e.created_at, e.kind, e.pubkey, 0,
+      statistics_move(e.created_at, at_from, at_to, 3600),
+      statistics_move(e.created_at, at_from, at_to, 86400),
+      statistics_move(e.created_at, at_from, at_to, 604800),
+      statistics_move(e.created_at, at_from, at_to, 2592000)
+    from event e
+    where e.created_at > edge.after and e.created_at <= edge.up_to and e.seq <= seq_from;
+  end loop;
+  if gone <> '{}' then
+    return query
+    select e.created_at, e.kind, e.pubkey, -1, statistics_move(e.created_at, at_from, null, 3600),
+      statistics_move(e.created_at, at_from, null, 86400),
+      statistics_move(e.created_at, at_from, null, 604800),
+      statistics_move(e.created_at, at_from, null, 2592000)
+    from (select distinct g.seq from unnest(gone) as g(seq)) g
+    cross join lateral (select * from event e where e.seq = g.seq limit 1) e
+    where e.seq <= seq_from;
+  end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.statistics_horizon(OUT event_seq bigint, OUT sighting_seq bigint)
@@ -1939,19 +2267,150 @@ begin
   select case when is_called then last_value else 0 end into sighting_seq from event_relay_seq_seq;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.statistics_refresh(event_horizon bigint, sighting_horizon bigint, max_rows bigint, OUT events bigint, OUT sightings bigint, OUT behind bigint)
+CREATE OR REPLACE FUNCTION public.statistics_move(created_at bigint, at_from bigint, at_to bigint, width integer)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select coalesce(statistics_within(created_at, at_to, width), 0)
+    - coalesce(statistics_within(created_at, at_from, width), 0)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_prune(pubkey_ids integer[], relay_ids integer[], days integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+begin
+  delete from stat_kind where events = 0;
+  delete from stat_pubkey_kind where pubkey_id = any (pubkey_ids) and events = 0;
+  delete from stat_pubkey_relay where pubkey_id = any (pubkey_ids) and sightings = 0;
+  delete from stat_pubkey where id = any (pubkey_ids) and events = 0;
+  delete from stat_kind_relay where relay_id = any (relay_ids) and sightings = 0;
+  delete from stat_relay where relay_id = any (relay_ids) and sightings = 0;
+  delete from stat_day where day = any (days) and events = 0;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_refresh(event_horizon bigint, sighting_horizon bigint, max_rows bigint, at bigint, OUT events bigint, OUT sightings bigint, OUT behind bigint)
  RETURNS record
  LANGUAGE plpgsql
 AS $function$
-declare t stat_total; event_to bigint; sighting_to bigint;
+declare t stat_total; event_to bigint; sighting_to bigint; at_to bigint;
 begin
   select * into t from stat_total for update;
   event_to := greatest(t.event_seq, least(event_horizon, t.event_seq + max_rows));
-  sighting_to := greatest(t.sighting_seq, least(sighting_horizon, t.sighting_seq + max_rows));
-  select a.new_events, a.new_sightings into events, sightings
-  from statistics_add(t.event_seq, event_to, t.sighting_seq, sighting_to) a;
-  behind := greatest(event_horizon - event_to, 0) + greatest(sighting_horizon - sighting_to, 0);
+  sighting_to := t.sighting_seq;
+  -- Both ends of a horizon belong together: below it, the event of every sighting is there.
+  if event_to >= event_horizon then
+    sighting_to := greatest(t.sighting_seq, least(sighting_horizon, t.sighting_seq + max_rows));
+  end if;
+  if t.event_seq = 0 then t.at := at; end if;
+  at_to := statistics_step(t.at, at, max_rows);
+  events := statistics_count_events(t, event_to, at_to, '{}');
+  sightings := statistics_count_sightings(t, sighting_to, at_to, '{}', null);
+  behind := greatest(event_horizon - event_to, 0) + greatest(sighting_horizon - sighting_to, 0)
+    + abs(at - at_to);
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_sighting_changes(seq_from bigint, seq_to bigint, at_from bigint, at_to bigint, gone_seqs bigint[], gone_relays integer[])
+ RETURNS TABLE(relay_id integer, kind integer, pubkey bytea, n integer, n_1h integer, n_24h integer, n_7d integer, n_30d integer)
+ LANGUAGE plpgsql
+ STABLE ROWS 50000
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare edge record;
+begin
+  if seq_to > seq_from then
+    return query
+    with own as materialized (
+      select r.event_seq, array_agg(r.relay_id) as relays from event_relay r
+      where r.seq > seq_from and r.seq <= seq_to group by r.event_seq
+    )
+    select unnest(o.relays), e.kind, e.pubkey, 1, statistics_move(e.created_at, null, at_to, 3600),
+      statistics_move(e.created_at, null, at_to, 86400),
+      statistics_move(e.created_at, null, at_to, 604800),
+      statistics_move(e.created_at, null, at_to, 2592000)
+    from own o
+    cross join lateral (
+      select e.kind, e.pubkey, e.created_at from event e where e.seq = o.event_seq limit 1
+    ) e;
+  end if;
+  for edge in select * from statistics_edges(at_from, at_to) loop
+    return query
+    select unnest(r.relays), e.kind, e.pubkey, 0,
+      statistics_move(e.created_at, at_from, at_to, 3600),
+      statistics_move(e.created_at, at_from, at_to, 86400),
+      statistics_move(e.created_at, at_from, at_to, 604800),
+      statistics_move(e.created_at, at_from, at_to, 2592000)
+    from event e
+    cross join lateral (
+      select array_agg(r.relay_id) as relays from event_relay r
+      where r.event_seq = e.seq and r.seq <= seq_from
+    ) r
+    where e.created_at > edge.after and e.created_at <= edge.up_to;
+  end loop;
+  if gone_seqs <> '{}' then
+    return query
+    select unnest(r.relays), e.kind, e.pubkey, -1,
+      statistics_move(e.created_at, at_from, null, 3600),
+      statistics_move(e.created_at, at_from, null, 86400),
+      statistics_move(e.created_at, at_from, null, 604800),
+      statistics_move(e.created_at, at_from, null, 2592000)
+    from (
+      select g.seq, array_agg(g.relay_id) as only
+      from unnest(gone_seqs, gone_relays) as g(seq, relay_id) group by g.seq
+    ) g
+    cross join lateral (
+      select e.kind, e.pubkey, e.created_at from event e where e.seq = g.seq limit 1
+    ) e
+    cross join lateral (
+      select array_agg(r.relay_id) as relays from event_relay r
+      where r.event_seq = g.seq and r.seq <= seq_from
+        and (gone_relays is null or r.relay_id = any (g.only))
+    ) r;
+  end if;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_step(at_from bigint, at_wanted bigint, max_rows bigint)
+ RETURNS bigint
+ LANGUAGE plpgsql
+ STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+declare w record; stop bigint; reached bigint := at_wanted;
+begin
+  if at_wanted = at_from then return at_from; end if;
+  for w in select * from statistics_widths() loop
+    if at_wanted > at_from then
+      select e.created_at + w.width - 1 into stop from event e
+      where e.created_at > at_from - w.width and e.created_at <= reached - w.width
+      order by e.created_at offset max_rows limit 1;
+      reached := greatest(least(reached, stop), at_from + 1);
+    else
+      select e.created_at + w.width into stop from event e
+      where e.created_at > reached - w.width and e.created_at <= at_from - w.width
+      order by e.created_at desc offset max_rows limit 1;
+      reached := least(greatest(reached, stop), at_from - 1);
+    end if;
+  end loop;
+  return reached;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_widths()
+ RETURNS TABLE(width bigint, narrower bigint)
+ LANGUAGE sql
+ IMMUTABLE ROWS 5
+AS $function$
+  values (0::bigint, null::bigint), (3600, 0), (86400, 3600), (604800, 86400), (2592000, 604800)
+$function$;
+
+CREATE OR REPLACE FUNCTION public.statistics_within(created_at bigint, at bigint, width integer)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  select (created_at <= at and created_at > at - width)::int
+$function$;
 
 CREATE OR REPLACE FUNCTION public.tag_key(letter text, value text)
  RETURNS bigint
@@ -1986,6 +2445,14 @@ create view coverage_view as
    FROM ((coverage c
      JOIN relay r ON ((r.id = c.relay_id)))
      JOIN filter f ON ((f.id = c.filter_id)));
+
+create view event_daily_counts as
+ SELECT to_char((to_timestamp((((day)::bigint * 86400))::double precision) AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD'::text) AS day,
+    ((day)::bigint * 86400) AS since,
+    NULLIF(kind, '-1'::integer) AS kind,
+    events,
+    pubkeys
+   FROM stat_day d;
 
 create view event_mark_view as
  SELECT encode(id, 'hex'::text) AS id,
@@ -2034,21 +2501,41 @@ create view event_relay_view as
      JOIN relay r ON ((r.id = s.relay_id)));
 
 create view event_stats as
- SELECT t.events,
-    t.sightings,
-    t.pubkeys,
-    k.kinds,
-    k.regular,
-    k.replaceable,
-    k.ephemeral,
-    k.addressable
-   FROM stat_total t,
-    ( SELECT count(*) AS kinds,
-            (COALESCE(sum(stat_kind.events) FILTER (WHERE (event_class(stat_kind.kind) = 'regular'::text)), (0)::numeric))::bigint AS regular,
-            (COALESCE(sum(stat_kind.events) FILTER (WHERE (event_class(stat_kind.kind) = 'replaceable'::text)), (0)::numeric))::bigint AS replaceable,
-            (COALESCE(sum(stat_kind.events) FILTER (WHERE (event_class(stat_kind.kind) = 'ephemeral'::text)), (0)::numeric))::bigint AS ephemeral,
-            (COALESCE(sum(stat_kind.events) FILTER (WHERE (event_class(stat_kind.kind) = 'addressable'::text)), (0)::numeric))::bigint AS addressable
-           FROM stat_kind) k;
+ SELECT w.span,
+    t.at AS as_of,
+    w.events,
+    w.sightings,
+    w.pubkeys,
+    w.kinds,
+    w.relays,
+    w.regular,
+    w.replaceable,
+    w.ephemeral,
+    w.addressable
+   FROM (stat_total t
+     CROSS JOIN LATERAL ( SELECT s.span,
+            (COALESCE(sum(k.events), (0)::numeric))::bigint AS events,
+            COALESCE(r.sightings, (0)::bigint) AS sightings,
+            s.pubkeys,
+            count(*) FILTER (WHERE (k.events > 0)) AS kinds,
+            COALESCE(r.relays, (0)::bigint) AS relays,
+            (COALESCE(sum(k.events) FILTER (WHERE (k.class = 'regular'::text)), (0)::numeric))::bigint AS regular,
+            (COALESCE(sum(k.events) FILTER (WHERE (k.class = 'replaceable'::text)), (0)::numeric))::bigint AS replaceable,
+            (COALESCE(sum(k.events) FILTER (WHERE (k.class = 'ephemeral'::text)), (0)::numeric))::bigint AS ephemeral,
+            (COALESCE(sum(k.events) FILTER (WHERE (k.class = 'addressable'::text)), (0)::numeric))::bigint AS addressable
+           FROM ((( VALUES ('1h'::text,t.pubkeys_1h), ('24h'::text,t.pubkeys_24h), ('7d'::text,t.pubkeys_7d), ('30d'::text,t.pubkeys_30d), ('all'::text,t.pubkeys)) s(span, pubkeys)
+             LEFT JOIN ( SELECT event_class(k_1.kind) AS class,
+                    v.span,
+                    v.events
+                   FROM (stat_kind k_1
+                     CROSS JOIN LATERAL ( VALUES ('1h'::text,k_1.events_1h), ('24h'::text,k_1.events_24h), ('7d'::text,k_1.events_7d), ('30d'::text,k_1.events_30d), ('all'::text,k_1.events)) v(span, events))) k ON ((k.span = s.span)))
+             LEFT JOIN ( SELECT v.span,
+                    (COALESCE(sum(v.sightings), (0)::numeric))::bigint AS sightings,
+                    count(*) FILTER (WHERE (v.sightings > 0)) AS relays
+                   FROM (stat_relay r_1
+                     CROSS JOIN LATERAL ( VALUES ('1h'::text,r_1.sightings_1h), ('24h'::text,r_1.sightings_24h), ('7d'::text,r_1.sightings_7d), ('30d'::text,r_1.sightings_30d), ('all'::text,r_1.sightings)) v(span, sightings))
+                  GROUP BY v.span) r ON ((r.span = s.span)))
+          GROUP BY s.span, s.pubkeys, r.sightings, r.relays) w);
 
 create view event_view as
  SELECT encode(id, 'hex'::text) AS id,
@@ -2063,17 +2550,24 @@ create view event_view as
    FROM event;
 
 create view kind_counts as
- SELECT kind,
-    event_class(kind) AS class,
-    events
-   FROM stat_kind;
+ SELECT k.kind,
+    event_class(k.kind) AS class,
+    w.span,
+    w.events,
+    w.pubkeys
+   FROM (stat_kind k
+     CROSS JOIN LATERAL ( VALUES ('1h'::text,k.events_1h,k.pubkeys_1h), ('24h'::text,k.events_24h,k.pubkeys_24h), ('7d'::text,k.events_7d,k.pubkeys_7d), ('30d'::text,k.events_30d,k.pubkeys_30d), ('all'::text,k.events,k.pubkeys)) w(span, events, pubkeys))
+  WHERE (w.events > 0);
 
 create view kind_counts_by_relay as
  SELECT r.url AS relay_url,
     k.kind,
-    k.sightings AS events
-   FROM (stat_kind_relay k
-     JOIN relay r ON ((r.id = k.relay_id)));
+    w.span,
+    w.events
+   FROM ((stat_kind_relay k
+     JOIN relay r ON ((r.id = k.relay_id)))
+     CROSS JOIN LATERAL ( VALUES ('1h'::text,k.sightings_1h), ('24h'::text,k.sightings_24h), ('7d'::text,k.sightings_7d), ('30d'::text,k.sightings_30d), ('all'::text,k.sightings)) w(span, events))
+  WHERE (w.events > 0);
 
 create view latest_addressable_events as
  SELECT encode(e.id, 'hex'::text) AS id,
@@ -2106,16 +2600,23 @@ create view latest_replaceable_events as
   WHERE (v.latest AND (event_class(e.kind) = 'replaceable'::text));
 
 create view pubkey_counts as
- SELECT encode(pubkey, 'hex'::text) AS pubkey,
-    events
-   FROM stat_pubkey;
+ SELECT encode(p.pubkey, 'hex'::text) AS pubkey,
+    w.span,
+    w.events
+   FROM (stat_pubkey p
+     CROSS JOIN LATERAL ( VALUES ('1h'::text,p.events_1h), ('24h'::text,p.events_24h), ('7d'::text,p.events_7d), ('30d'::text,p.events_30d), ('all'::text,p.events)) w(span, events))
+  WHERE (w.events > 0);
 
 create view pubkey_counts_by_relay as
  SELECT r.url AS relay_url,
-    encode(p.pubkey, 'hex'::text) AS pubkey,
-    p.sightings AS events
-   FROM (stat_pubkey_relay p
-     JOIN relay r ON ((r.id = p.relay_id)));
+    encode(a.pubkey, 'hex'::text) AS pubkey,
+    w.span,
+    w.events
+   FROM (((stat_pubkey_relay p
+     JOIN relay r ON ((r.id = p.relay_id)))
+     JOIN stat_pubkey a ON ((a.id = p.pubkey_id)))
+     CROSS JOIN LATERAL ( VALUES ('1h'::text,p.sightings_1h), ('24h'::text,p.sightings_24h), ('7d'::text,p.sightings_7d), ('30d'::text,p.sightings_30d), ('all'::text,p.sightings)) w(span, events))
+  WHERE (w.events > 0);
 
 create view relay_change_view as
  SELECT r.url AS relay_url,
@@ -2238,13 +2739,13 @@ create view relay_metadata_view as
 create view relay_stats as
  SELECT r.url AS relay_url,
     r.network,
-    COALESCE(s.sightings, (0)::bigint) AS events,
-    COALESCE(s.pubkeys, (0)::bigint) AS pubkeys,
-    ( SELECT count(*) AS count
-           FROM stat_kind_relay k
-          WHERE (k.relay_id = r.id)) AS kinds
-   FROM (relay r
-     LEFT JOIN stat_relay s ON ((s.relay_id = r.id)));
+    w.span,
+    COALESCE(w.events, (0)::bigint) AS events,
+    COALESCE(w.pubkeys, 0) AS pubkeys,
+    COALESCE(w.kinds, 0) AS kinds
+   FROM ((relay r
+     LEFT JOIN stat_relay s ON ((s.relay_id = r.id)))
+     CROSS JOIN LATERAL ( VALUES ('1h'::text,s.sightings_1h,s.pubkeys_1h,s.kinds_1h), ('24h'::text,s.sightings_24h,s.pubkeys_24h,s.kinds_24h), ('7d'::text,s.sightings_7d,s.pubkeys_7d,s.kinds_7d), ('30d'::text,s.sightings_30d,s.pubkeys_30d,s.kinds_30d), ('all'::text,s.sightings,s.pubkeys,s.kinds)) w(span, events, pubkeys, kinds));
 
 create view relay_uptime_view as
  SELECT r.url AS relay_url,
