@@ -71,7 +71,9 @@ async function handle(request: PgliteRequest): Promise<void> {
     const bytes = whole.buffer as ArrayBuffer;
     const idle = whole.at(-1) === IDLE && whole.at(-6) === READY_FOR_QUERY;
     scope.postMessage({ type: "data", bytes }, [bytes]);
-    if (idle) await checkpointWhenDue(database, byteLength);
+    // What a transaction brings counts with its end: the request that ends it is a short one.
+    bytesSinceLook += byteLength;
+    if (idle) await checkpointWhenDue(database);
   } else if (request.type === "dump") {
     scope.postMessage({ type: "dumped", tar: await database.dumpDataDir("none") });
   } else {
@@ -91,8 +93,7 @@ const IDLE = 0x49;
 let bytesSinceLook = 0;
 let lookedAtMs = 0;
 
-async function checkpointWhenDue(on: PGlite, bytes: number): Promise<void> {
-  bytesSinceLook += bytes;
+async function checkpointWhenDue(on: PGlite): Promise<void> {
   const nowMs = performance.now();
   if (bytesSinceLook < LOOK_AFTER_BYTES && nowMs - lookedAtMs < LOOK_AFTER_MS) return;
   bytesSinceLook = 0;

@@ -125,9 +125,12 @@ Deno.test("a server that dies under work is noticed, reported and started again"
   assert.deepEqual(states, ["down", "up"]);
 });
 
-Deno.test("the write-ahead log stays near its bound while rows pour in", async () => {
+Deno.test("the write-ahead log stays within its bound while rows pour in", async () => {
   await using own = await freshStore("pglite");
   const { store, options } = own;
+  const log = `${options.dataDir}/pglite/pg_wal`;
+  // max_wal_size, which old segments are kept for, and the segment that is being begun.
+  const bound = (128 + 16) * 2 ** 20;
   let written = 0;
   for (let round = 0; round < 100; round++) {
     await store.run(
@@ -135,11 +138,12 @@ Deno.test("the write-ahead log stays near its bound while rows pour in", async (
       (sql) => sql`select pg_logical_emit_message(true, 'filler', ${"x".repeat(5_000_000)}::text)`,
     );
     written += 5_000_000;
+    // A checkpoint comes after the answer, and before the next one.
+    await store.ping();
+    let kept = 0;
+    for await (const file of Deno.readDir(log)) {
+      if (file.isFile) kept += (await Deno.stat(`${log}/${file.name}`)).size;
+    }
+    assert.ok(kept <= bound, `${kept} bytes kept of ${written}`);
   }
-  let kept = 0;
-  const log = `${options.dataDir}/pglite/pg_wal`;
-  for await (const file of Deno.readDir(log)) {
-    if (file.isFile) kept += (await Deno.stat(`${log}/${file.name}`)).size;
-  }
-  assert.ok(kept <= 320 * 2 ** 20, `${kept} bytes kept of ${written}`);
 });
