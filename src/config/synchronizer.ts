@@ -147,11 +147,15 @@ export const synchronizerSection = group(
         }),
       },
     ),
-    filter: eventFilter("Which events are archived; {} is all of them."),
+    filter: eventFilter(
+      {},
+      "Which events are archived, by kinds, authors and tags; {} is all of them.",
+    ),
     since: moment(0, "Nothing older is archived."),
     until: moment(undefined, "Nothing newer is archived; the present unless given."),
     overrides: groupList("Settings of single relays, in place of the general ones.", {
       url: relayUrl("wss://relay.example.com", "The relay."),
+      filter: eventFilter(undefined, "Which of its events are archived, in place of the filter."),
       kinds: list([], "Only these kinds; those of the filter while empty.", KINDS, { max: 1000 }),
       since: moment(undefined, "Nothing older from this relay."),
       until: moment(undefined, "Nothing newer from this relay."),

@@ -33,6 +33,11 @@ export interface Nip77Deps {
   readonly filter: Filter;
   /** What the turn is about. */
   readonly window: CoverageWindow;
+  /**
+   * Below this the relay lists events that we don't keep: they would be missing in each comparison,
+   * so there is none. Unix seconds; 0 where all are kept.
+   */
+  readonly keptSince: number;
   /** The filter as the ledger knows it. */
   readonly filterKey: string;
   readonly store: Store;
@@ -123,8 +128,8 @@ export class Nip77 {
    * the last turn is not walked first, and with nothing new no page is asked for.
    */
   async takesOn(holes: readonly CoverageWindow[]): Promise<boolean> {
-    const { window } = this.#deps;
-    const from = Math.max(window.since + 1, window.until - RECENT_SECONDS);
+    const { window, keptSince } = this.#deps;
+    const from = Math.max(window.since + 1, keptSince, window.until - RECENT_SECONDS);
     return this.recheckIsDue && this.#state?.recheck === undefined &&
       holes.length > 0 && holes.every(({ since }) => since >= from) && await this.works();
   }
@@ -145,7 +150,8 @@ export class Nip77 {
    * cheaper in pages, what it holds from elsewhere need not come at all.
    */
   async prefers(hole: CoverageWindow): Promise<boolean> {
-    const { store, filter, ledger, limits, signal } = this.#deps;
+    const { store, filter, ledger, limits, keptSince, signal } = this.#deps;
+    if (hole.since < keptSince) return false;
     // An empty page would close what the relay has told us it does not give.
     if (ledger.hasUndelivered(hole)) return await this.works();
     const isNarrow = hole.until - hole.since < NARROW_SECONDS;
@@ -168,19 +174,18 @@ export class Nip77 {
 
   /** Compares everything once more, or what an earlier turn has left of that. */
   async recheck(): Promise<Reconciliation> {
-    const { window } = this.#deps;
+    const { window, keptSince } = this.#deps;
+    const since = Math.max(window.since, keptSince);
     const begun = this.#state?.recheck;
     const startedAt = begun?.startedAt ?? this.#deps.now;
     const until = Math.min(window.until, begun?.below ?? window.until);
     let reached = until;
-    const done: Reconciliation = until < window.since
-      ? { undelivered: false }
-      : await this.#settled(
-        await this.#recompare({ since: window.since, until }, async (below) => {
-          reached = below;
-          await this.#deps.moved();
-        }),
-      );
+    const done: Reconciliation = until < since ? { undelivered: false } : await this.#settled(
+      await this.#recompare({ since, until }, async (below) => {
+        reached = below;
+        await this.#deps.moved();
+      }),
+    );
     const { works, triedAt, recheckedAt } = this.#requireState();
     if (done.below === undefined) await this.#rechecked(startedAt);
     else {

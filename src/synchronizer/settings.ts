@@ -16,13 +16,14 @@ export interface RelaySettings {
 /** The settings of a relay. */
 export function relaySettings(
   { url, network }: { url: RelayUrl; network: Network },
-  config: Pick<Config, "synchronizer" | "limits" | "networks" | "monitor">,
+  config: Pick<Config, "synchronizer" | "limits" | "networks" | "monitor" | "store">,
 ): RelaySettings {
-  const { synchronizer, limits, networks, monitor } = config;
+  const { synchronizer, limits, networks, monitor, store } = config;
   const own = synchronizer.overrides.find((override) => override.url === url);
+  const wanted = own?.filter ?? synchronizer.filter;
   const filter: Filter = own === undefined || own.kinds.length === 0
-    ? synchronizer.filter
-    : { ...synchronizer.filter, kinds: [...own.kinds] };
+    ? wanted
+    : { ...wanted, kinds: [...own.kinds] };
   return {
     limits: {
       pageSize: own?.pageSize ?? synchronizer.pageSize,
@@ -48,6 +49,7 @@ export function relaySettings(
       filter,
       since: own?.since ?? synchronizer.since,
       until: own?.until ?? synchronizer.until,
+      retention: store.retention,
     },
   };
 }

@@ -9,6 +9,7 @@ import type { CoverageInterval, CoverageWindow } from "../model/coverage.ts";
 import type { BlockList } from "../model/block_list.ts";
 import { canonicalFilter, type Filter } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
+import { retentionBounds, type RetentionRule } from "../model/retention.ts";
 import type { Dialer, DialFailure } from "../net/dialer.ts";
 import { HostSlots } from "../net/host_slots.ts";
 import { takeTurn } from "../net/turn.ts";
@@ -54,6 +55,8 @@ export interface SyncRequest {
   since?: number | undefined;
   /** Unix seconds, inclusive; never newer than a moment ago. */
   until?: number | undefined;
+  /** What is not kept is not asked for; everything is kept unless given. */
+  retention?: readonly RetentionRule[] | undefined;
   /** Told after each page that was committed. Must not throw. */
   onProgress?: ((progress: SyncProgress, page: PageResult) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -90,6 +93,8 @@ class Turn {
   readonly #filter: Filter;
   readonly #filterKey: string;
   readonly #window: CoverageWindow;
+  /** From here on all that the filter takes is kept; below, some of it is dropped as it comes. */
+  readonly #keptSince: number;
   readonly #ledger: Ledger;
   readonly #seen = new SeenParts();
   readonly #startedMs: number;
@@ -144,7 +149,9 @@ class Turn {
     const now = unixSeconds(this.#clock);
     const newest = now - this.#limits.settleSeconds;
     const until = Math.min(request.until ?? newest, newest);
-    this.#window = { since: Math.min(request.since ?? 0, until), until };
+    const kept = retentionBounds(request.retention ?? [], filter, now);
+    this.#keptSince = kept.allSince;
+    this.#window = { since: Math.min(Math.max(request.since ?? 0, kept.since), until), until };
     const { overlapSeconds, gapRetrySeconds, proveSeconds } = this.#limits;
     this.#ledger = new Ledger(stored, { now, overlapSeconds, gapRetrySeconds, proveSeconds });
     this.#saved = stored;
@@ -161,7 +168,8 @@ class Turn {
 
   async run(): Promise<SyncReport> {
     const nip77 = await this.#openNip77();
-    const holes = this.#ledger.todo(this.#window, { proveFollowed: nip77.hasWorked });
+    const holes = this.#ledger.todo(this.#window, { proveFollowed: nip77.hasWorked })
+      .flatMap((hole) => splitAt(hole, this.#keptSince));
     const [newest] = holes;
     if (newest?.until === this.#window.until) this.#newestSince = newest.since;
     if (holes.length === 0 && !nip77.recheckIsDue) {
@@ -218,6 +226,7 @@ class Turn {
       relayId: this.#relayId,
       filter: this.#filter,
       window: this.#window,
+      keptSince: this.#keptSince,
       filterKey: this.#filterKey,
       store: this.#deps.store,
       ledger: this.#ledger,
@@ -333,4 +342,11 @@ class Turn {
     const seconds = until - Math.max(this.#newestSince, reached, until - DAY_SECONDS);
     return seconds < 60 ? {} : { eventsPerDay: this.#recent * DAY_SECONDS / seconds };
   }
+}
+
+/** The window in two, newest first, where the second lies within it. */
+function splitAt(window: CoverageWindow, second: number): CoverageWindow[] {
+  return window.since < second && second <= window.until
+    ? [{ since: second, until: window.until }, { since: window.since, until: second - 1 }]
+    : [window];
 }

@@ -52,7 +52,7 @@ export interface TailsDeps {
   signer: Signer;
   /** Relays that come first. */
   priority: PriorityList;
-  config: Pick<Config, "synchronizer" | "networks" | "limits" | "monitor">;
+  config: Pick<Config, "synchronizer" | "networks" | "limits" | "monitor" | "store">;
   metrics?: TailMetrics | undefined;
   clock?: Clock | undefined;
   random?: (() => number) | undefined;

@@ -50,7 +50,7 @@ export interface SynchronizerDeps {
   priority?: PriorityList | undefined;
   /** Logs in where a relay demands it (NIP-42). */
   signer: Signer;
-  config: Pick<Config, "synchronizer" | "networks" | "limits" | "monitor">;
+  config: Pick<Config, "synchronizer" | "networks" | "limits" | "monitor" | "store">;
   /** Names this process in its leases; made up unless told. */
   owner?: string | undefined;
   metrics?: SynchronizerMetrics | undefined;

@@ -4,6 +4,7 @@ import { createIngest } from "../../src/ingest/ingest.ts";
 import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import type { CoverageInterval } from "../../src/model/coverage.ts";
 import type { Filter } from "../../src/model/filter.ts";
+import type { RetentionRule } from "../../src/model/retention.ts";
 import type { RelayUrl } from "../../src/model/relay_url.ts";
 import { createDialer } from "../../src/net/dialer.ts";
 import type { Signer } from "../../src/nostr/signer.ts";
@@ -40,22 +41,25 @@ export interface Archive extends AsyncDisposable {
 /** Opens an archive over the store; the store stays the caller's. */
 export async function openArchive(
   store: Store,
-  options: { signer?: Signer; clock?: Clock } = {},
+  options: { signer?: Signer; clock?: Clock; retention?: readonly RetentionRule[] } = {},
 ): Promise<Archive> {
   const verifier = await openVerifier({ workers: 1 });
-  const clock = options.clock ?? STILL;
-  const ingest = createIngest({ store, verifier, clock });
+  const { clock = STILL, retention } = options;
+  const ingest = createIngest({ store, verifier, clock, retention });
   const off = { enabled: false, timeoutMs: 5000, maxTasks: 1 };
   const dialer = createDialer({
     networks: { clearnet: off, tor: off, i2p: off, loki: off, local: { ...off, enabled: true } },
     userAgent: "bigbrotr-test",
   });
-  const deps: SyncDeps = { store, ingest, dialer, clock, random: () => 0, ...options };
+  const deps: SyncDeps = { store, ingest, dialer, clock, random: () => 0, signer: options.signer };
   return {
     deps,
     verifier,
     sync: (url, request = {}, limits = {}) =>
-      syncRelay(url, { ...deps, limits: { ...TEST_LIMITS, ...limits } }, request),
+      syncRelay(url, { ...deps, limits: { ...TEST_LIMITS, ...limits } }, {
+        retention,
+        ...request,
+      }),
     idsOf: (relayId) =>
       store.run("ids_of", async (sql) => {
         const rows = await sql<{ id: string }[]>`
