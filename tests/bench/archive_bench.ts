@@ -1,63 +1,80 @@
 // How fast a relay is archived, end to end: from a relay process over loopback, verified, into the
 // store, with its ledger; then from three more relays with the same events, paged; then from one
-// that speaks NIP-77. Beside it the peer's schema, filled with the same events after it.
+// that speaks NIP-77; then from twenty at once. Beside it the peer's schema and ours, filled with the
+// same events by their SQL alone.
 //   deno task bench archive [--store pglite|postgres] [--verifier auto|ffi|wasm] [--events 50000]
 import { createIngest } from "../../src/ingest/ingest.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
-import { createDialer } from "../../src/net/dialer.ts";
+import { createDialer, type Dialer } from "../../src/net/dialer.ts";
 import { openStore, type Store } from "../../src/store/connect.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { type SyncDeps, syncRelay, type SyncReport } from "../../src/synchronizer/sync_relay.ts";
-import { openVerifier } from "../../src/verify/verifier.ts";
+import { openVerifier, type Verifier } from "../../src/verify/verifier.ts";
 import { generateEvents, REGULAR_KINDS } from "../support/events.ts";
 import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
 import { archiveBytes } from "./archive_bytes.ts";
 import { startArchiveRelay } from "./archive_relay.ts";
-import { type BenchArgs, type BenchResult, numberFlag, roundFigure } from "./bench.ts";
-import { createPeerSchema, peerBytes, writePeerBatch } from "./peer_schema.ts";
+import { fillOurs, fillPeer } from "./archive_schemas.ts";
+import {
+  type BenchArgs,
+  type BenchResult,
+  type BenchStore,
+  numberFlag,
+  roundFigure,
+} from "./bench.ts";
 
 /** Relays that hold each event; the last of the paged ones. */
 const PAGED_RELAYS = 4;
-const PEER_BATCH = 1000;
-const SEEN_AT = 1_700_000_000;
+/** Relays that are archived at once. */
+const MANY_RELAYS = 20;
 
-/** Runs the benchmark in a store of its own, which is removed after. */
+/** Runs the benchmark in stores of its own, which are removed after. */
 export async function run(args: BenchArgs): Promise<BenchResult> {
   const kind = args.store ?? "pglite";
   const count = numberFlag(args, "events", 50_000);
+  const shared = numberFlag(args, "shared-events", 30_000);
   await using stack = new AsyncDisposableStack();
-  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const databaseUrl = kind === "postgres" ? await benchDatabase(stack) : undefined;
-  const store = stack.use(await openStore({ dataDir, databaseUrl }));
-  await migrate(store);
   const verifier = stack.use(await openVerifier({ backend: args.verifier ?? "auto" }));
-  const ingest = stack.use(createIngest({ store, verifier }));
-  const off = { enabled: false, timeoutMs: 10_000, maxTasks: 1 };
-  const dialer = createDialer({
-    networks: { clearnet: off, tor: off, i2p: off, loki: off, local: { ...off, enabled: true } },
-    userAgent: "bigbrotr-bench",
-  });
-  const deps: SyncDeps = { store, ingest, dialer };
   args.progress(`signing ${count} events`);
   const relay = stack.use(await startArchiveRelay(count));
+  const peak = new PeakMemory();
 
-  const reports: SyncReport[] = [];
-  for (let i = 0; i < PAGED_RELAYS; i++) {
-    reports.push(await archive(named(relay.paged, i), deps, args));
-  }
-  const bytes = await archiveBytes(store) / count;
-  const reconciled = await archive(relay.reconciling, deps, args);
-  const rssMb = roundFigure(Deno.memoryUsage().rss / 1e6);
-  const [first, ...repeats] = reports;
-  if (first === undefined || first.newEvents !== count || reconciled.newSightings !== count) {
-    throw new Error("Not every event was archived: the figures would mean nothing");
-  }
-  const repeatMs = repeats.reduce((sum, report) => sum + report.elapsedMs, 0);
+  const found = await withStore(kind, async (store) => {
+    await using ingest = createIngest({ store, verifier });
+    const deps: SyncDeps = { store, ingest, dialer: benchDialer() };
+    const reports: SyncReport[] = [];
+    for (let i = 0; i < PAGED_RELAYS; i++) {
+      reports.push(await archive(named(relay.paged, i), deps, args));
+      peak.note();
+    }
+    const bytes = await archiveBytes(store) / count;
+    const reconciled = await archive(relay.reconciling, deps, args);
+    peak.note();
+    const [first, ...repeats] = reports;
+    if (first === undefined || first.newEvents !== count || reconciled.newSightings !== count) {
+      throw new Error("Not every event was archived: the figures would mean nothing");
+    }
+    args.progress("filling the peer's schema, and ours");
+    const events = generateEvents(count, { kinds: REGULAR_KINDS });
+    return {
+      events,
+      first,
+      reconciled,
+      bytes,
+      repeatMs: repeats.reduce((sum, report) => sum + report.elapsedMs, 0),
+      rssMb: peak.mb,
+      peer: await fillPeer(store, events, PAGED_RELAYS, args.signal),
+    };
+  });
+  const ours = await withStore(
+    kind,
+    (store) => fillOurs(store, found.events, PAGED_RELAYS, args.signal),
+  );
+  const many = await manyRelays(kind, shared, verifier, args);
+
+  const { first, reconciled, bytes, repeatMs, rssMb, peer } = found;
   const newPerS = count / first.elapsedMs * 1000;
-  const repeatPerS = repeats.length * count / repeatMs * 1000;
-
-  const peer = await fillPeer(store, count, args);
+  const repeatPerS = (PAGED_RELAYS - 1) * count / repeatMs * 1000;
   return {
     bench: "archive",
     store: kind,
@@ -68,23 +85,84 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
       reconciled_per_s: roundFigure(count / reconciled.elapsedMs * 1000),
       reconciled_bytes: reconciled.bytes,
       bytes_per_event: roundFigure(bytes),
-      rss_mb: rssMb,
+      rss_mb: roundFigure(rssMb),
       requests: first.requests,
       transfer_bytes: first.bytes,
+      relays20_ms: roundFigure(many.manyMs),
+      relay1_ms: roundFigure(many.oneMs),
+      store_new_per_s: roundFigure(ours.newPerS),
+      store_repeat_per_s: roundFigure(ours.repeatPerS),
       peer_new_per_s: roundFigure(peer.newPerS),
       peer_repeat_per_s: roundFigure(peer.repeatPerS),
       peer_bytes_per_event: roundFigure(peer.bytes),
     },
     ratios: {
       bytes_vs_peer: roundFigure(bytes / peer.bytes),
-      new_vs_peer: roundFigure(newPerS / peer.newPerS),
-      repeat_vs_peer: roundFigure(repeatPerS / peer.repeatPerS),
+      new_vs_peer: roundFigure(ours.newPerS / peer.newPerS),
+      repeat_vs_peer: roundFigure(ours.repeatPerS / peer.repeatPerS),
+      relays20_vs_1: roundFigure(many.manyMs / many.oneMs),
     },
     notes: [
       `${count} events on ${PAGED_RELAYS} relays that are paged, and then on one with NIP-77`,
-      "the peer's figures are its schema and SQL alone: no relay, no verification",
+      "against the peer: schema and SQL alone, the same events and batches, no relay",
+      `${shared} events on ${MANY_RELAYS} relays at once, beside the same on one`,
     ],
   };
+}
+
+/** The same events on many relays at once, and on one, each into an empty store. */
+async function manyRelays(
+  kind: BenchStore,
+  count: number,
+  verifier: Verifier,
+  args: BenchArgs,
+): Promise<{ oneMs: number; manyMs: number }> {
+  await using relay = await startArchiveRelay(count);
+  const elapsedMs = (relays: number): Promise<number> =>
+    withStore(kind, async (store) => {
+      await using ingest = createIngest({ store, verifier });
+      const deps: SyncDeps = { store, ingest, dialer: benchDialer() };
+      const before = verifier.stats().verdicts.ok;
+      const started = performance.now();
+      const reports = await Promise.all(
+        Array.from({ length: relays }, (_, i) => archive(named(relay.paged, i), deps, args)),
+      );
+      const ms = performance.now() - started;
+      const written = reports.reduce((sum, report) => sum + report.newEvents, 0);
+      const verified = verifier.stats().verdicts.ok - before;
+      if (written !== count || verified !== count) {
+        throw new Error(`${written} events were written and ${verified} verified, not ${count}`);
+      }
+      return ms;
+    });
+  return { oneMs: await elapsedMs(1), manyMs: await elapsedMs(MANY_RELAYS) };
+}
+
+async function withStore<T>(kind: BenchStore, work: (store: Store) => Promise<T>): Promise<T> {
+  await using stack = new AsyncDisposableStack();
+  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
+  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
+  const databaseUrl = kind === "postgres" ? await benchDatabase(stack) : undefined;
+  const store = stack.use(await openStore({ dataDir, databaseUrl }));
+  await migrate(store);
+  return await work(store);
+}
+
+function benchDialer(): Dialer {
+  const off = { enabled: false, timeoutMs: 10_000, maxTasks: 1 };
+  return createDialer({
+    networks: { clearnet: off, tor: off, i2p: off, loki: off, local: { ...off, enabled: true } },
+    userAgent: "bigbrotr-bench",
+  });
+}
+
+/** The most resident memory at the moments that were noted. */
+class PeakMemory {
+  mb = 0;
+
+  note(): void {
+    this.mb = Math.max(this.mb, Deno.memoryUsage().rss / 1e6);
+  }
 }
 
 async function archive(url: RelayUrl, deps: SyncDeps, args: BenchArgs): Promise<SyncReport> {
@@ -103,31 +181,6 @@ function named(url: RelayUrl, i: number): RelayUrl {
   const parsed = parseRelayUrl(`${url.replace(/\/$/, "")}/${i}`);
   if (!parsed.ok) throw new Error(`Cannot name a relay: ${parsed.failure}`);
   return parsed.value;
-}
-
-async function fillPeer(
-  store: Store,
-  count: number,
-  { signal }: BenchArgs,
-): Promise<{ newPerS: number; repeatPerS: number; bytes: number }> {
-  await createPeerSchema(store);
-  const events = generateEvents(count, { kinds: REGULAR_KINDS });
-  const elapsedMs: number[] = [];
-  for (let relay = 0; relay < PAGED_RELAYS; relay++) {
-    const started = performance.now();
-    for (let at = 0; at < events.length; at += PEER_BATCH) {
-      signal.throwIfAborted();
-      const batch = events.slice(at, at + PEER_BATCH);
-      await writePeerBatch(store, batch, `wss://relay${relay}.example.com/`, SEEN_AT);
-    }
-    elapsedMs.push(performance.now() - started);
-  }
-  const [newMs = NaN, ...repeatMs] = elapsedMs;
-  return {
-    newPerS: count / newMs * 1000,
-    repeatPerS: repeatMs.length * count / repeatMs.reduce((sum, ms) => sum + ms, 0) * 1000,
-    bytes: await peerBytes(store) / count,
-  };
 }
 
 /** A server of its own, or the one of DATABASE_URL: the URL of an empty database. */
