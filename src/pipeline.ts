@@ -229,7 +229,7 @@ export const DOORS: readonly DoorSpec[] = [
   {
     name: "dvm",
     reads: "job requests (kinds 5400, 5410, 5310) on the relays of dvm.relays",
-    writes: "dvm_job, answers (kinds 6400, 6410, 6310, 7000), kind 31990",
+    writes: "dvm_job, answers (kinds 6400, 6410, 6310, 7000), kinds 31990 10002 0",
     async open(context): Promise<DoorTask | undefined> {
       const { config, clock, metrics, dialer } = context;
       if (config.dvm.relays.length === 0) return undefined;
@@ -240,6 +240,11 @@ export const DOORS: readonly DoorSpec[] = [
         publisher: await context.dvmPublisher(),
         config: config.dvm,
         identity: config.identity,
+        presence: {
+          publishing: config.monitor.publish.relays,
+          profile: config.monitor.publish.profile,
+        },
+        walletUri: config.secrets.walletUri,
         dialer,
         metrics: metrics.doors,
         clock,

@@ -4,7 +4,7 @@
  * over restarts and however many relays a request comes by. Parts: intake (what becomes a job), desk
  * (does jobs), outbox (sends), announcer. Never subscribes or announces while no relay is configured.
  */
-import { keepAnnounced } from "./announcer.ts";
+import { announcements, keepAnnounced } from "./announcer.ts";
 import type { DvmBase, DvmMetrics, EventPublisher } from "./deps.ts";
 import { Desk } from "./desk.ts";
 import { Intake } from "./intake.ts";
@@ -25,7 +25,8 @@ import type { RelayUrl } from "../model/relay_url.ts";
 import { parseWalletUri } from "../model/wallet_uri.ts";
 import type { Dialer } from "../net/dialer.ts";
 import { openPublisher, type Publisher } from "../nostr/publisher.ts";
-import type { Signer } from "../nostr/signer.ts";
+import { presenceRelayList, profileEvent } from "../nostr/presence.ts";
+import type { EventTemplate, Signer } from "../nostr/signer.ts";
 import { type StandingState, standingSubscription } from "../nostr/standing_subscription.ts";
 import { openWallet, type Wallet } from "../nostr/wallet.ts";
 import { CATALOGUE } from "../queries/catalogue.ts";
@@ -60,6 +61,8 @@ export interface DvmDeps {
   verifier: Verifier;
   /** Sends to our own relays; the process shares it. */
   publisher: EventPublisher;
+  /** What else this key does, for kinds 10002 and 0: where it publishes, and whether it is a bot's. */
+  presence?: { publishing: readonly RelayUrl[]; profile: boolean } | undefined;
   /** Where invoices come from (NIP-47); without one nothing may have a price. */
   walletUri?: Secret | undefined;
   metrics?: DvmMetrics | undefined;
@@ -228,7 +231,16 @@ class Machine implements Dvm {
       picture: identity.picture,
       amount: priceWord(config.prices),
     };
-    group.spawn("dvm announcer", (signal) => keepAnnounced(base, profile, this.#count, signal));
+    const events = announcements(base, profile, (at) => this.#presence(at));
+    group.spawn("dvm announcer", (signal) => keepAnnounced(base, events, this.#count, signal));
+  }
+
+  /** Kinds 10002 and 0: how clients find our relays and our name. */
+  #presence(createdAt: number): EventTemplate[] {
+    const { config, identity, presence } = this.#deps;
+    const relays = { publishing: presence?.publishing ?? [], answering: config.relays };
+    const list = presenceRelayList(relays, createdAt);
+    return presence?.profile === false ? [list] : [list, profileEvent(identity, createdAt)];
   }
 
   /** One relay's requests, one after the other: a slow intake holds up the socket, not memory. */

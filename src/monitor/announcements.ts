@@ -7,8 +7,8 @@ import type { Config } from "../config/config.ts";
 import { type Clock, unixSeconds } from "../lib/clock.ts";
 import type { Count } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
-import { buildRelayList } from "../nostr/nip65.ts";
 import { buildMonitorAnnouncement } from "../nostr/nip66.ts";
+import { presenceRelayList, profileEvent } from "../nostr/presence.ts";
 import type { Publisher } from "../nostr/publisher.ts";
 import type { EventTemplate, Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
@@ -55,8 +55,12 @@ export function announcements(
     checks: announcedChecks(settings),
     geohashes: identity.geohash === undefined ? [] : [identity.geohash],
   }, createdAt);
-  const templates = [monitorTemplate, relayList(config, createdAt)];
-  if (monitor.publish.profile) templates.push(profile(config, createdAt));
+  const relays = {
+    publishing: monitor.publish.relays,
+    answering: config.dvm.enabled ? config.dvm.relays : [],
+  };
+  const templates = [monitorTemplate, presenceRelayList(relays, createdAt)];
+  if (monitor.publish.profile) templates.push(profileEvent(identity, createdAt));
   return templates;
 }
 
@@ -89,23 +93,6 @@ export async function announce(deps: AnnouncementDeps, signal: AbortSignal): Pro
       signal,
     });
   }
-}
-
-/** Where our reports are, and where the data vending machine listens and answers. */
-function relayList({ monitor, dvm }: AnnouncementSections, createdAt: number): EventTemplate {
-  const answering = new Set(dvm.enabled ? dvm.relays : []);
-  const urls = new Set([...monitor.publish.relays, ...answering]);
-  return buildRelayList(
-    [...urls].map((url) => ({ url, read: answering.has(url), write: true })),
-    createdAt,
-  );
-}
-
-function profile({ identity }: AnnouncementSections, createdAt: number): EventTemplate {
-  const { name, about, picture, website, nip05 } = identity;
-  // JSON.stringify leaves out what is undefined.
-  const content = JSON.stringify({ name, about, picture, website, nip05, bot: true });
-  return { kind: 0, created_at: createdAt, tags: [], content };
 }
 
 /** A new key must announce itself too, whatever an older one has said. */

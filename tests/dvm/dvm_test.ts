@@ -445,14 +445,16 @@ storeTest("a flood is answered up to the quota and told off a few times", async 
 storeTest("it announces itself once, and again only when something changed", async (store) => {
   await using relay = await startIndependentRelay();
   const announced = (): NostrEvent[] => relay.events.filter((event) => event.kind === 31_990);
-  const announce = async (...sets: string[]): Promise<void> => {
+  const announce = async (due: number, ...sets: string[]): Promise<void> => {
     await using machine = await startMachine(store, [relay.url], { sets });
-    await eventually(
-      "the announcements",
-      () => machine.dvm.status().totals.announcements !== undefined,
-    );
+    await eventually("the announcements", () => machine.dvm.status().totals.announcements === due);
   };
-  await announce();
+  await announce(3);
+  // Where it listens, and who it is: clients look for both where they find a machine.
+  const beside = (kind: number): NostrEvent | undefined =>
+    relay.events.find((event) => event.kind === kind);
+  assert.deepEqual(beside(10_002)?.tags, [["r", relay.url]]);
+  assert.equal(JSON.parse(beside(0)?.content ?? "{}").name, "BigBrotr");
   const [first] = announced();
   assert.ok(first !== undefined && verifyEvent({ ...first }));
   {
@@ -465,7 +467,8 @@ storeTest("it announces itself once, and again only when something changed", asy
   assert.deepEqual(announced(), [first]);
   // A replaceable event of the same second would lose or win by its id.
   await eventually("the next second", () => nowSeconds() > first.created_at);
-  await announce("identity.name=Another");
+  await announce(2, "identity.name=Another");
+  assert.equal(JSON.parse(beside(0)?.content ?? "{}").name, "Another");
   assert.deepEqual(announced().map((event) => JSON.parse(event.content).name), ["Another"]);
 });
 
