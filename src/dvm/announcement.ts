@@ -2,6 +2,7 @@
 // so that a client's form and our parser can't disagree. In: kinds and queries. Out: a template.
 // Never published from here (dvm.ts does that); kinds 0 and 10002 are the monitor's.
 import type { JobKinds } from "./question.ts";
+import { commit, NAME, VERSION } from "../lib/version.ts";
 import { buildHandler, type HandlerAnnouncement, type Nip90Param } from "../nostr/nip89.ts";
 import type { EventTemplate } from "../nostr/signer.ts";
 import { paramInfo } from "../queries/params.ts";
@@ -32,6 +33,7 @@ export function announcement(
     name,
     about,
     ...(picture === undefined ? {} : { picture }),
+    version: `${NAME} ${VERSION} (${commit()})`,
     nip90Params: nip90Params(catalogue),
     encryptionSupported: true,
     amount,

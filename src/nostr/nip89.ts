@@ -27,6 +27,8 @@ export interface HandlerAnnouncement {
   name: string;
   about: string;
   picture?: string;
+  /** Of the software, for people. */
+  version?: string;
   /** By parameter name, in the order of the form. */
   nip90Params: Record<string, Nip90Param>;
   /** Whether encrypted requests are answered. */
@@ -39,8 +41,8 @@ export interface HandlerAnnouncement {
 
 /** The announcement as a template, as of `createdAt` (Unix seconds). */
 export function buildHandler(handler: HandlerAnnouncement, createdAt: number): EventTemplate {
-  const { name, about, picture, amount, nip90Params, encryptionSupported } = handler;
-  const told = { name, about, picture, encryptionSupported, amount, nip90Params };
+  const { name, about, picture, version, amount, nip90Params, encryptionSupported } = handler;
+  const told = { name, about, picture, version, encryptionSupported, amount, nip90Params };
   const content = JSON.stringify(told);
   const tags = [["d", handler.identifier]];
   for (const kind of handler.kinds) tags.push(["k", String(kind)]);
@@ -57,7 +59,7 @@ export function parseHandler(
   if (identifier === undefined) return fail("no_identifier");
   const content = parseJson(event.content === "" ? "{}" : event.content, CONTENT_LIMITS);
   if (!isObject(content)) return fail("bad_content");
-  const { name, about, picture, amount, nip90Params, encryptionSupported } = content;
+  const { name, about, picture, version, amount, nip90Params, encryptionSupported } = content;
   return ok({
     identifier,
     kinds: tagValues(event, "k").filter((kind) => /^\d{1,5}$/.test(kind)).map(Number)
@@ -65,6 +67,7 @@ export function parseHandler(
     name: typeof name === "string" ? name : "",
     about: typeof about === "string" ? about : "",
     ...(typeof picture === "string" ? { picture } : {}),
+    ...(typeof version === "string" ? { version } : {}),
     nip90Params: parseParams(nip90Params),
     encryptionSupported: encryptionSupported === true,
     ...(typeof amount === "string" ? { amount } : {}),

@@ -24,6 +24,7 @@ Deno.test("it names our kinds, every question and every parameter, and no web pa
   assert.deepEqual(parsed.value.kinds, [5400, 5410, 5310]);
   assert.equal(parsed.value.encryptionSupported, true);
   assert.equal(parsed.value.amount, "free");
+  assert.match(parsed.value.version ?? "", /^BigBrotr \d+\.\d+\.\d+ \(\w+\)$/);
   const params = parsed.value.nip90Params;
   assert.deepEqual(params.query?.values, CATALOGUE.map((query) => query.name));
   for (const query of CATALOGUE) {

@@ -14,6 +14,7 @@ const handler: fc.Arbitrary<HandlerAnnouncement> = record({
   name: anyText,
   about: anyText,
   picture: maybe(fc.webUrl()),
+  version: maybe(anyText),
   nip90Params: fc.array(fc.tuple(fc.stringMatching(/^[a-z][a-z_]{0,8}$/), param), { maxLength: 4 })
     .map((entries) => Object.fromEntries(entries)),
   encryptionSupported: fc.boolean(),
