@@ -10,6 +10,7 @@ import { labelsByName } from "./exposed.ts";
 
 /** Starting a process and its store on a busy machine takes its time. */
 const PATIENCE_MS = 90_000;
+const LIVE_EVENT_MS = 500;
 
 /** A process that has done some of everything it does. */
 export interface BusyRun extends AsyncDisposable {
@@ -35,6 +36,8 @@ const SIGNS: readonly RegExp[] = [
   /^bigbrotr_stage_items_total\{stage="refresher",item="events"\} [1-9]/m,
   /^bigbrotr_verified_total\{verdict="bad_sig"\} [1-9]/m,
   /^bigbrotr_dvm_jobs\{state="answered"\} 1$/m,
+  /^bigbrotr_tail_lag_seconds_count [1-9]/m,
+  /^bigbrotr_stage_now\{stage="tail",item="relays_live"\} [1-9]/m,
   /^bigbrotr_disk_free_bytes\{folder="data"\} [1-9]/m,
 ];
 
@@ -43,6 +46,7 @@ export async function startBusyRun(): Promise<BusyRun> {
   await using opening = new AsyncDisposableStack();
   const folder = await Deno.makeTempDir({ prefix: "bigbrotr-busy-" });
   opening.defer(() => Deno.remove(folder, { recursive: true }));
+  let seed = 1000;
   const options = { kinds: REGULAR_KINDS, textLength: 30 };
   const board = opening.use(
     await startHostileRelay({ events: generateEvents(60, { ...options, seed: 41 }) }),
@@ -90,6 +94,13 @@ export async function startBusyRun(): Promise<BusyRun> {
   const config = `${folder}/bigbrotr.yaml`;
   const child = opening.use(startChild({ config, dataDir: `${folder}/data`, port }));
   const exposition = async (): Promise<string> => (await child.ask("/metrics"))?.text ?? "";
+  // Events that come live, as long as it takes.
+  const live = setInterval(() => {
+    const now = Math.floor(Date.now() / 1000);
+    const [event] = generateEvents(1, { ...options, seed: ++seed, since: now, until: now });
+    if (event !== undefined) board.inject(event);
+  }, LIVE_EVENT_MS);
+  opening.defer(() => clearInterval(live));
   const untilMs = performance.now() + PATIENCE_MS;
   let isAsked = false;
   for (;;) {

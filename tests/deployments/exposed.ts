@@ -76,6 +76,7 @@ export function useEverything(metrics: Metrics): void {
     lastProgressAt: 1,
     lastDurationMs: 1,
     totals: { checks_done: 1 },
+    now: { relays_live: 1 },
   } as const;
   metrics.stages.open(status.name);
   metrics.watchStages(() => [status]);
@@ -97,6 +98,7 @@ export function useEverything(metrics: Metrics): void {
   metrics.ingest.batch({ events: 1, sightings: 1, ms: 1 });
   metrics.ingest.page("tor", { newEvents: 1, repeated: 1, dropped: { bad_id: 1 } });
   metrics.ingest.turn("tor", { outcome: "complete", elapsedMs: 1 });
+  metrics.ingest.tailLag(1);
   metrics.relays.tried("tor", undefined);
   metrics.relays.checked("tor", "online");
   metrics.relays.rtt("tor", "open", 1);

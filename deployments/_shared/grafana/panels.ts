@@ -369,6 +369,20 @@ const SYNCHRONIZER: readonly Panel[] = [
     },
   },
   {
+    title: "Live tail: from an event's date to its commit",
+    sentence: "Seconds for events that came live; the publisher's clock is part of it.",
+    unit: "s",
+    queries: quantiles("bigbrotr_tail_lag_seconds", HERE),
+  },
+  {
+    title: "Live tail: relays",
+    sentence: "Relays that are followed live, by state; live ones should be nearly all.",
+    unit: "short",
+    queries: {
+      "{{item}}": `sum by (item) (bigbrotr_stage_now{stage="tail", item=~"relays_.+", ${HERE}})`,
+    },
+  },
+  {
     title: "Relays without any archive",
     sentence:
       "Relays that are online and of which nothing is archived; after a day it should be 0.",
