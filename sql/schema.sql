@@ -6,6 +6,13 @@ create sequence event_seq_seq;
 
 create sequence stat_pubkey_id;
 
+create table access_role (
+  name text not null,
+  level text not null,
+  constraint access_role_level_check CHECK ((level = ANY (ARRAY['writer'::text, 'reader'::text]))),
+  constraint access_role_pkey PRIMARY KEY (name)
+);
+
 create table archive (
   one boolean not null default true,
   profile text not null,
@@ -445,9 +452,90 @@ CREATE INDEX relay_transition_at ON public.relay_transition USING btree (at);
 
 CREATE INDEX stat_pubkey_relay_relay ON public.stat_pubkey_relay USING btree (relay_id, pubkey_id);
 
+CREATE OR REPLACE FUNCTION public.access_grant(role_name text, role_level text)
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+begin
+  if not exists (select from pg_roles where rolname = role_name) then
+    raise exception 'there is no user "%"', role_name using errcode = 'undefined_object';
+  end if;
+  if exists (
+    select from pg_roles where rolname = role_name
+      and (rolsuper or rolcreaterole or pg_has_role(rolname, current_user, 'member'))
+  ) then
+    raise exception '"%" has more rights than a % already', role_name, role_level
+      using errcode = 'invalid_grant_operation';
+  end if;
+  insert into access_role (name, level) values (role_name, role_level)
+  on conflict (name) do update set level = excluded.level;
+  execute format('revoke create, temporary on database %I from public', current_database());
+  begin
+    execute format('revoke create on schema %I from public', current_schema());
+  exception when insufficient_privilege then
+    null; -- Another one's schema; from PostgreSQL 15 on nobody has that right on "public".
+  end;
+  perform access_refresh();
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.access_hidden()
+ RETURNS text[]
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$
+  select array['dvm_job', 'service_state']
+$function$;
+
+CREATE OR REPLACE FUNCTION public.access_refresh()
+ RETURNS void
+ LANGUAGE plpgsql
+AS $function$
+declare f record; r record; here text := current_schema(); hidden text;
+begin
+  for f in
+    select p.oid::regprocedure as signature, p.prosecdef as as_owner,
+      p.provolatile = 'v' and p.prorettype <> 'trigger'::regtype as changes
+    from pg_proc p
+    where p.pronamespace = here::regnamespace and p.prokind = 'f'
+      and p.proowner = (select oid from pg_roles where rolname = current_user)
+      and p.proname not like 'access\_%'
+  loop
+    execute format('revoke all on function %s from public', f.signature);
+    if f.changes and not f.as_owner then
+      execute format('alter function %s security definer set search_path = %I, pg_temp',
+        f.signature, here);
+    end if;
+  end loop;
+  revoke all on function access_hidden(), access_refresh(), access_grant(text, text) from public;
+
+  for r in select a.name, a.level from access_role a join pg_roles p on p.rolname = a.name loop
+    execute format('grant usage on schema %I to %I', here, r.name);
+    execute format('revoke all on all tables in schema %I from %I', here, r.name);
+    execute format('revoke all on all functions in schema %I from %I', here, r.name);
+    execute format('grant select on all tables in schema %I to %I', here, r.name);
+    if r.level = 'reader' then
+      foreach hidden in array access_hidden() loop
+        execute format('revoke all on %I.%I from %I', here, hidden, r.name);
+      end loop;
+    end if;
+    for f in
+      select p.oid::regprocedure as signature
+      from pg_proc p
+      where p.pronamespace = here::regnamespace and p.prokind = 'f'
+        and p.proowner = (select oid from pg_roles where rolname = current_user)
+        and p.proname not like 'access\_%' and p.prorettype <> 'trigger'::regtype
+        and (r.level = 'writer' or p.provolatile <> 'v')
+    loop
+      execute format('grant execute on function %s to %I', f.signature, r.name);
+    end loop;
+  end loop;
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.all_event_marks_refresh(event_horizon bigint)
  RETURNS void
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   perform pg_advisory_xact_lock(mark_lock());
@@ -461,7 +549,9 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.all_statistics_refresh(event_horizon bigint, sighting_horizon bigint, at bigint)
  RETURNS void
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   perform from stat_total for update;
@@ -565,6 +655,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.candidate_claim(of_networks text[], at bigint, lease_seconds bigint, max_rows integer)
  RETURNS TABLE(url text, attempts integer)
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   return query
@@ -585,6 +677,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.candidate_forget(before bigint, max_rows integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -598,6 +692,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.candidate_insert(urls text[], networks text[], sources text[], at bigint)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -617,6 +713,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.candidate_postpone(rows jsonb)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -632,6 +730,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.candidate_promote(urls text[], networks text[], at bigint)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   delete from candidate c using unnest(urls) as g(url) where c.url = g.url;
@@ -641,6 +741,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.candidate_release(rows jsonb)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -666,6 +768,8 @@ $function$;
 CREATE OR REPLACE FUNCTION public.coverage_replace(of_relay_id integer, filter_text text, rows jsonb)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int; f int; h bytea := sha256(convert_to(filter_text, 'UTF8'));
 begin
@@ -693,6 +797,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_answer(of_request_id bytea, new_state text, new_answer text, at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j
@@ -705,6 +811,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_bill(of_request_id bytea, msats bigint, of_invoice text, hash bytea, expires bigint, next_look bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j
@@ -717,6 +825,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_cancel(of_request_id bytea, of_pubkey bytea)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j set state = 'cancelled', claimed_until = 0
@@ -728,6 +838,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_claim(at bigint, lease_seconds bigint, max_rows integer)
  RETURNS SETOF dvm_job
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j set state = 'expired'
@@ -752,6 +864,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_delete_expired(before bigint, max_rows integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -768,6 +882,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_insert(of_request_id bytea, of_kind integer, of_pubkey bytea, at bigint, until_at bigint, of_request text, of_relay_url text)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   insert into dvm_job (request_id, kind, pubkey, received_at, expires_at, request, relay_url)
@@ -779,6 +895,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_look(at bigint, lease_seconds bigint, max_rows integer)
  RETURNS SETOF dvm_job
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   return query
@@ -798,6 +916,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_look_again(of_request_id bytea, next_look bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j set look_at = next_look
@@ -808,6 +928,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_paid(of_request_id bytea, of_preimage bytea, at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j
@@ -819,6 +941,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_postpone(of_request_id bytea, until_at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j set state = 'received', claimed_until = until_at
@@ -829,6 +953,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_published(of_request_id bytea, at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j set published_at = at
@@ -848,6 +974,8 @@ $function$;
 CREATE OR REPLACE FUNCTION public.dvm_job_unpaid_end(of_request_id bytea, new_answer text, at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update dvm_job j
@@ -882,7 +1010,9 @@ $function$;
 CREATE OR REPLACE FUNCTION public.event_delete(event_seqs bigint[])
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare t stat_total; deleted int; pubkey_ids int[]; relay_ids int[]; days int[];
 begin
@@ -930,7 +1060,9 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.event_insert(ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[], OUT inserted integer, OUT seqs bigint[])
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare halves uuid[]; fresh_halves uuid[]; own bigint[];
 begin
@@ -990,7 +1122,9 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.event_marks_add(seq_from bigint, seq_to bigint)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare made bigint;
 begin
@@ -1110,6 +1244,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.event_marks_refresh(event_horizon bigint, max_rows bigint, OUT made bigint, OUT behind bigint)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare seq_from bigint; seq_to bigint;
 begin
@@ -1158,7 +1294,9 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.event_relay_delete(event_seqs bigint[], of_relays integer[])
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare t stat_total; deleted int; pubkey_ids int[]; relay_ids int[];
 begin
@@ -1180,6 +1318,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.event_relay_insert(event_seqs bigint[], relay_ids integer[], seen_ats bigint[])
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1196,6 +1336,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.event_relay_insert_cascade(urls text[], networks text[], seen_ats bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[])
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare seqs bigint[];
 begin
@@ -1212,7 +1354,9 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.event_retention_delete(of_kind integer, except_kinds integer[], before bigint, from_created_at bigint, max_rows integer, OUT deleted integer, OUT reached bigint, OUT more boolean)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare seqs bigint[];
 begin
@@ -1237,6 +1381,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.event_store(seqs bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[])
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1305,6 +1451,8 @@ AS $function$ select 7166253194462::bigint $function$;
 CREATE OR REPLACE FUNCTION public.metadata_insert(rows jsonb)
  RETURNS integer[]
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   -- By elements: a recordset would turn a document that is null into no value.
@@ -1326,6 +1474,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.orphan_event_delete(after_seq bigint, max_rows integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   return event_delete(array(
@@ -1337,6 +1487,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.orphan_metadata_delete(max_rows integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1351,6 +1503,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_check_insert(rows jsonb)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1398,6 +1552,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_check_roll_up(of_day integer, after_id integer, max_relays integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare ids int[]; from_at bigint := of_day::bigint * 86400;
 begin
@@ -1464,6 +1620,8 @@ $function$;
 CREATE OR REPLACE FUNCTION public.relay_claim_for_check(of_networks text[], at bigint, lease_seconds bigint, owner text, max_rows integer)
  RETURNS TABLE(id integer, url text, network text, state text, failures integer, discovered_at bigint, checked_at bigint, online_at bigint)
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   return query
@@ -1487,6 +1645,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_claim_for_sync(of_networks text[], of_states text[], at bigint, lease_seconds bigint, owner text, max_rows integer, named text[], named_only boolean)
  RETURNS TABLE(id integer, url text, network text, state text, next_sync_at bigint)
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   return query
@@ -1511,6 +1671,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_claim_for_tail(of_networks text[], named text[], at bigint, lease_seconds bigint, owner text, above real, max_rows integer)
  RETURNS TABLE(id integer, url text, network text, is_named boolean, failures integer, rate real, filter text, spans jsonb)
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   return query
@@ -1543,6 +1705,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_extend_sync(of_relay_id integer, owner text, until_at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update relay_status s set sync_claimed_until = until_at
@@ -1553,7 +1717,9 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_facts_refresh(relay_ids integer[], at bigint)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1669,6 +1835,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_fingerprint_open(of_relay_id integer, filter_text text)
  RETURNS SETOF relay_fingerprint
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare f int; h bytea := sha256(convert_to(filter_text, 'UTF8'));
 begin
@@ -1684,7 +1852,9 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_fingerprint_outdate(relay_ids integer[], days bigint[])
  RETURNS void
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   with lost as (
@@ -1706,6 +1876,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_fingerprint_store(of_relay_id integer, of_filter_id integer, of_version integer, up_to bigint, new_segments bytea)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update relay_fingerprint
@@ -1717,6 +1889,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_history_delete_expired(check_before bigint, transition_before bigint, before_day integer, after_id integer, max_relays integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare ids int[];
 begin
@@ -1736,6 +1910,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_insert(urls text[], networks text[], at bigint)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1756,6 +1932,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_metadata_delete_expired(before bigint, max_rows integer)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1775,6 +1953,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_metadata_insert_cascade(rows jsonb)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int; metadata_ids int[];
 begin
@@ -1811,6 +1991,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_release_check(rows jsonb, owner text)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1826,6 +2008,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_release_sync(of_relay_id integer, owner text, next_at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   update relay_status s
@@ -1837,6 +2021,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_release_tail(rows jsonb, owner text)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1853,6 +2039,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_report_upsert(rows jsonb)
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare n int;
 begin
@@ -1870,6 +2058,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_tail_rate(of_relay_id integer, measured real)
  RETURNS void
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   insert into relay_tail as t (relay_id, rate) values (of_relay_id, measured)
@@ -1879,6 +2069,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.relay_tail_save(rows jsonb, owner text, until_at bigint)
  RETURNS SETOF integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   return query
@@ -1965,6 +2157,8 @@ $function$;
 CREATE OR REPLACE FUNCTION public.service_state_delete(of_service text, of_key text)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   delete from service_state where service = of_service and key = of_key;
@@ -1982,6 +2176,8 @@ $function$;
 CREATE OR REPLACE FUNCTION public.service_state_replace(of_service text, of_key text, old_value jsonb, new_value jsonb, at bigint)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   if old_value is null then
@@ -1998,6 +2194,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.service_state_upsert(of_service text, of_key text, new_value jsonb, at bigint)
  RETURNS void
  LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
   insert into service_state (service, key, value, updated_at)
   values (of_service, of_key, new_value, at)
@@ -2005,11 +2203,23 @@ AS $function$
   set value = excluded.value, updated_at = excluded.updated_at
 $function$;
 
+CREATE OR REPLACE FUNCTION public.sightings_summarize()
+ RETURNS integer
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select coalesce(sum(brin_summarize_new_values(inhrelid)), 0)::int from pg_inherits
+  where inhparent = 'event_relay_seq'::regclass
+$function$;
+
 CREATE OR REPLACE FUNCTION public.statistics_count_events(t stat_total, seq_to bigint, at_to bigint, gone bigint[])
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
  SET jit TO 'off'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare new_events bigint;
 begin
@@ -2117,8 +2327,10 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.statistics_count_sightings(t stat_total, seq_to bigint, at_to bigint, gone_seqs bigint[], gone_relays integer[])
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
  SET jit TO 'off'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare new_sightings bigint;
 begin
@@ -2260,6 +2472,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.statistics_horizon(OUT event_seq bigint, OUT sighting_seq bigint)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   perform pg_advisory_xact_lock(ingest_lock());
@@ -2279,7 +2493,9 @@ $function$;
 CREATE OR REPLACE FUNCTION public.statistics_prune(pubkey_ids integer[], relay_ids integer[], days integer[])
  RETURNS void
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET plan_cache_mode TO 'force_custom_plan'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
   delete from stat_kind where events = 0;
@@ -2294,6 +2510,8 @@ end $function$;
 CREATE OR REPLACE FUNCTION public.statistics_refresh(event_horizon bigint, sighting_horizon bigint, max_rows bigint, at bigint, OUT events bigint, OUT sightings bigint, OUT behind bigint)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare t stat_total; event_to bigint; sighting_to bigint; at_to bigint;
 begin

@@ -18,7 +18,8 @@ import { createGeo, type Geo } from "./net/geo.ts";
 import { openPublisher, type Publisher } from "./nostr/publisher.ts";
 import { HostSlots } from "./net/host_slots.ts";
 import type { Signer } from "./nostr/signer.ts";
-import { openStore, type Store, type StoreHealth } from "./store/connect.ts";
+import type { Secret } from "./lib/secret.ts";
+import { openStore, type Store, type StoreHealth, type StoreOptions } from "./store/connect.ts";
 import { checkLayout } from "./store/layout.ts";
 import { migrate } from "./store/migrate.ts";
 import { PriorityList } from "./synchronizer/priority_list.ts";
@@ -43,6 +44,7 @@ export class Context implements AsyncDisposable {
   readonly #resources = new AsyncDisposableStack();
   readonly #slots = new Map<string, HostSlots>();
   #store: Promise<Store> | undefined;
+  #reader: Promise<Store> | undefined;
   #signer: Promise<Signer> | undefined;
   #verifier: Promise<Verifier> | undefined;
   #ingest: Promise<Ingest> | undefined;
@@ -68,6 +70,21 @@ export class Context implements AsyncDisposable {
       metrics.store.watch(store);
       return store;
     });
+  }
+
+  /** Where questions are asked: the database, or its reader's connection where one is configured. */
+  reader(): Promise<Store> {
+    return this.#reader ??= (async () => {
+      const store = await this.store();
+      const { databaseReaderUrl } = this.config.secrets;
+      if (databaseReaderUrl === undefined) return store;
+      return await this.#open(async () => {
+        const { metrics, signal } = this;
+        const reader = await openReader(this.config, databaseReaderUrl, { metrics, signal });
+        metrics.store.watchReader(reader);
+        return reader;
+      });
+    })();
   }
 
   /** Who we are. */
@@ -184,22 +201,12 @@ export async function openConfiguredStore(
   options: StoreOpening = {},
 ): Promise<Store> {
   const { metrics, signal } = options;
-  const { store: settings, dataDir, secrets } = config;
+  const { dataDir, secrets } = config;
   if (secrets.databaseUrl === undefined) await Deno.mkdir(dataDir, { recursive: true });
   const store = await openStore({
+    ...storeOptions(config, { metrics, signal }),
     databaseUrl: secrets.databaseUrl,
-    dataDir,
-    pool: {
-      max: settings.poolSize,
-      acquireTimeoutMs: settings.acquireTimeoutMs,
-      statementTimeoutMs: settings.statementTimeoutMs,
-      idleTimeoutMs: settings.idleTimeoutMs,
-    },
-    openTimeoutMs: settings.openTimeoutMs,
-    unavailableTimeoutMs: settings.unavailableTimeoutMs,
-    onStateChange: tellState,
-    ...(metrics === undefined ? {} : { onQuery: (query) => metrics.store.query(query) }),
-    ...(signal === undefined ? {} : { signal }),
+    onStateChange: (health) => tellState("The database", health),
   });
   try {
     if (options.migrate ?? true) {
@@ -211,6 +218,39 @@ export async function openConfiguredStore(
     await store[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** A connection that only reads; it may belong to a replica, so the schema is as it is. */
+function openReader(
+  config: Config,
+  databaseUrl: Secret,
+  options: Pick<StoreOpening, "metrics" | "signal">,
+): Promise<Store> {
+  return openStore({
+    ...storeOptions(config, options),
+    databaseUrl,
+    onStateChange: (health) => tellState("The database of questions", health),
+  });
+}
+
+function storeOptions(
+  config: Config,
+  { metrics, signal }: Pick<StoreOpening, "metrics" | "signal">,
+): StoreOptions {
+  const { store: settings, dataDir } = config;
+  return {
+    dataDir,
+    pool: {
+      max: settings.poolSize,
+      acquireTimeoutMs: settings.acquireTimeoutMs,
+      statementTimeoutMs: settings.statementTimeoutMs,
+      idleTimeoutMs: settings.idleTimeoutMs,
+    },
+    openTimeoutMs: settings.openTimeoutMs,
+    unavailableTimeoutMs: settings.unavailableTimeoutMs,
+    ...(metrics === undefined ? {} : { onQuery: (query) => metrics.store.query(query) }),
+    ...(signal === undefined ? {} : { signal }),
+  };
 }
 
 /**
@@ -278,9 +318,10 @@ export function eventLimits(config: Config): EventLimits {
   return { maxEventBytes, maxTags, maxTagItems };
 }
 
-function tellState(health: StoreHealth): void {
-  if (health.state === "up") log.info("The database is back");
+function tellState(what: string, health: StoreHealth): void {
+  if (health.state === "up") log.info("{what} is back", { what });
   else {
-    log.warn("The database is away: {reason}; waiting for it", { reason: health.lastError ?? "" });
+    const reason = health.lastError ?? "";
+    log.warn("{what} is away: {reason}; waiting for it", { what, reason });
   }
 }

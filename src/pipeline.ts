@@ -235,6 +235,7 @@ export const DOORS: readonly DoorSpec[] = [
       if (config.dvm.relays.length === 0) return undefined;
       return createDvm({
         store: await context.store(),
+        reader: await context.reader(),
         signer: await context.signer(),
         verifier: await context.verifier(),
         publisher: await context.dvmPublisher(),
@@ -261,6 +262,7 @@ export const DOORS: readonly DoorSpec[] = [
         await startApi({
           config: config.api,
           store: await context.store(),
+          reader: await context.reader(),
           identity: {
             name: NAME,
             version: VERSION,

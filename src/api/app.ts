@@ -39,6 +39,8 @@ export interface ApiMetrics {
 export interface ApiDeps {
   config: ApiConfig;
   store: Store;
+  /** Where questions are asked; `store` unless given. */
+  reader?: Store;
   identity: ApiIdentity;
   /** How each stage of this process fares now. */
   stages: () => readonly CycleStatus[];
@@ -138,7 +140,7 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
     }));
   const answering: Answering = {
     config,
-    store: deps.store,
+    store: deps.reader ?? deps.store,
     draining,
     streams: 0,
     onError: (error) => void unexpected(log, "a stream", error),
@@ -188,11 +190,16 @@ async function settled(
 function readiness(deps: ApiDeps, clock: Clock): (signal: AbortSignal) => Promise<string[]> {
   let ping: Promise<boolean> | undefined;
   return async () => {
-    ping ??= databaseAnswers(deps.store).finally(() => ping = undefined);
+    ping ??= databasesAnswer(deps).finally(() => ping = undefined);
     const databaseUp = await ping;
     const state = { databaseUp, stages: deps.stages(), nowSeconds: unixSeconds(clock) };
     return unreadyReasons(state, deps.config);
   };
+}
+
+async function databasesAnswer({ store, reader = store }: ApiDeps): Promise<boolean> {
+  const all = reader === store ? [store] : [store, reader];
+  return (await Promise.all(all.map(databaseAnswers))).every((answers) => answers);
 }
 
 async function databaseAnswers(store: Store): Promise<boolean> {

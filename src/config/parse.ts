@@ -9,8 +9,8 @@ import { type AnySetting, type GroupList, type Node, propertyName, type Shape } 
 
 /** Tells how to give a secret that was found where secrets don't belong. */
 const SECRET_HINT =
-  "secrets come from the environment alone: DATABASE_URL, DB_PASSWORD, PRIVATE_KEY, " +
-  "MAXMIND_LICENSE_KEY or NWC_URI, or the name of a file that holds one in a variable with _FILE behind it";
+  "secrets come from the environment alone: DATABASE_URL, DB_PASSWORD, DATABASE_READER_URL, " +
+  "DB_READER_PASSWORD, PRIVATE_KEY, MAXMIND_LICENSE_KEY or NWC_URI, or the name of a file that holds one in a variable with _FILE behind it";
 
 /**
  * The values of a shape. `problems` gets everything that is wrong with `raw`; when it stays empty

@@ -5,6 +5,7 @@
  */
 import { stringify } from "yaml";
 import { maskText } from "../lib/mask.ts";
+import type { Secret } from "../lib/secret.ts";
 import { type Config, SECTIONS } from "./config.ts";
 import { SECRET_VARIABLES } from "./secrets.ts";
 import { type Node, propertyName, type Shape } from "./setting.ts";
@@ -17,8 +18,11 @@ export function referenceYaml(): string {
   const lines = [
     "# Every setting of BigBrotr with its default. Generated (deno task reference); the defaults hold",
     "# without any file, so a configuration needs to name only what differs.",
-    "# Secrets come from the environment alone, or from the files that these names with _FILE behind",
-    `# them name: ${SECRET_VARIABLES.join(", ")}.`,
+    ...comment(
+      "Secrets come from the environment alone, or from the files that these names with _FILE " +
+        `behind them name: ${SECRET_VARIABLES.join(", ")}.`,
+      "",
+    ),
   ];
   for (const [name, section] of Object.entries(SECTIONS)) {
     lines.push("", ...comment(section.description, ""), `${name}:`);
@@ -48,11 +52,13 @@ export function effectiveConfig(config: Config): Record<string, unknown> {
     name,
     yamlValues(section.shape, Reflect.get(config, name)),
   ]);
-  const { databaseUrl, privateKey, maxmindLicenseKey, walletUri } = config.secrets;
+  const { databaseUrl, databaseReaderUrl, privateKey, maxmindLicenseKey, walletUri } =
+    config.secrets;
   return {
     data: config.dataDir,
     secrets: {
-      DATABASE_URL: databaseUrl === undefined ? null : maskText(databaseUrl.reveal(), 500),
+      DATABASE_URL: shownUrl(databaseUrl),
+      DATABASE_READER_URL: shownUrl(databaseReaderUrl),
       PRIVATE_KEY: privateKey === undefined ? null : "***",
       MAXMIND_LICENSE_KEY: maxmindLicenseKey === undefined ? null : "***",
       NWC_URI: walletUri === undefined ? null : "***",
@@ -151,4 +157,8 @@ function wrap(text: string, first: string, next: string): string[] {
     } else line += isEmpty ? word : ` ${word}`;
   }
   return [...lines, line];
+}
+
+function shownUrl(url: Secret | undefined): string | null {
+  return url === undefined ? null : maskText(url.reveal(), 500);
 }

@@ -1,6 +1,7 @@
 /**
- * Secrets from the environment, the only place they come from: DATABASE_URL, DB_PASSWORD, PRIVATE_KEY,
- * MAXMIND_LICENSE_KEY and NWC_URI, each also by the name of a file in the variable with `_FILE` behind it.
+ * Secrets from the environment, the only place they come from: DATABASE_URL, DB_PASSWORD,
+ * DATABASE_READER_URL, DB_READER_PASSWORD, PRIVATE_KEY, MAXMIND_LICENSE_KEY and NWC_URI, each also by
+ * the name of a file in the variable with `_FILE` behind it.
  * In: a function that reads the environment. Out: secrets and problems. Never: a secret's text in
  * either.
  */
@@ -15,6 +16,8 @@ import { readBounded } from "./yaml_file.ts";
 export const SECRET_VARIABLES = [
   "DATABASE_URL",
   "DB_PASSWORD",
+  "DATABASE_READER_URL",
+  "DB_READER_PASSWORD",
   "PRIVATE_KEY",
   "MAXMIND_LICENSE_KEY",
   "NWC_URI",
@@ -24,6 +27,8 @@ export const SECRET_VARIABLES = [
 export interface Secrets {
   /** Where PostgreSQL is, its password inside; the embedded store when absent. */
   readonly databaseUrl?: Secret;
+  /** Where questions are asked: a user who may only read, or a replica; DATABASE_URL when absent. */
+  readonly databaseReaderUrl?: Secret;
   /** The secret key, as 64 hex digits in lower case; made and kept in the data folder when absent. */
   readonly privateKey?: Secret;
   /** What `{license_key}` stands for in the URLs of the section `geo`. */
@@ -40,15 +45,24 @@ const DATABASE_URL_ALLOWED =
   "postgres://user:password@host:5432/database (special characters percent-encoded)";
 const PRIVATE_KEY_ALLOWED = "a Nostr secret key: 64 hex digits, or nsec1…";
 
+/** The variables of one connection. */
+const MAIN = { url: "DATABASE_URL", password: "DB_PASSWORD" };
+const READER = { url: "DATABASE_READER_URL", password: "DB_READER_PASSWORD" };
+
 /** Reads all secrets; `problems` gets everything that is wrong with them. */
 export async function readSecrets(
   env: (name: string) => string | undefined,
   problems: ConfigProblem[],
 ): Promise<Secrets> {
-  const [url, password, key, licence, wallet] = await Promise.all(
+  const [url, password, readerUrl, readerPassword, key, licence, wallet] = await Promise.all(
     SECRET_VARIABLES.map((name) => readSecret(name, env, problems)),
   );
-  const databaseUrl = withPassword(url, password, problems);
+  const databaseUrl = withPassword(url, password, MAIN, problems);
+  const databaseReaderUrl = withPassword(readerUrl, readerPassword, READER, problems);
+  if (readerUrl !== undefined && url === undefined) {
+    const message = "is given without DATABASE_URL; the embedded database has one user";
+    problems.push({ path: READER.url, message, source: "the environment" });
+  }
   const privateKey = key === undefined ? undefined : secretKey(key);
   if (privateKey?.ok === false) {
     problems.push({
@@ -71,6 +85,7 @@ export async function readSecrets(
   }
   return {
     ...(databaseUrl === undefined ? {} : { databaseUrl }),
+    ...(databaseReaderUrl === undefined ? {} : { databaseReaderUrl }),
     ...(privateKey?.ok === true ? { privateKey: privateKey.value } : {}),
     ...(licence === undefined ? {} : { maxmindLicenseKey: new Secret(licence.trim()) }),
     ...(wallet !== undefined && walletUri?.ok === true
@@ -112,20 +127,21 @@ async function readSecret(
 function withPassword(
   url: string | undefined,
   password: string | undefined,
+  names: typeof MAIN,
   problems: ConfigProblem[],
 ): Secret | undefined {
   const source = "the environment";
   if (url === undefined) {
     if (password !== undefined) {
-      const message = "is given without DATABASE_URL, so nothing would use it";
-      problems.push({ path: "DB_PASSWORD", message, source });
+      const message = `is given without ${names.url}, so nothing would use it`;
+      problems.push({ path: names.password, message, source });
     }
     return undefined;
   }
   const match = url.length > MAX_URL_LENGTH ? null : DATABASE_URL.exec(url);
   if (match === null) {
     problems.push({
-      path: "DATABASE_URL",
+      path: names.url,
       message: "is not a PostgreSQL URL",
       value: "***",
       allowed: DATABASE_URL_ALLOWED,
@@ -136,8 +152,8 @@ function withPassword(
   const [, scheme = "", user = "", own, rest = ""] = match;
   if (password === undefined) return new Secret(url);
   if (own !== undefined && own !== "") {
-    const message = "is given twice, in DATABASE_URL and in DB_PASSWORD";
-    problems.push({ path: "DB_PASSWORD", message, source });
+    const message = `is given twice, in ${names.url} and in ${names.password}`;
+    problems.push({ path: names.password, message, source });
     return undefined;
   }
   return new Secret(`${scheme}${user}:${encodeURIComponent(password)}@${rest}`);

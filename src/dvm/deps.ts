@@ -22,6 +22,8 @@ export type EventPublisher = Pick<Publisher, "publish">;
 /** What all parts share. */
 export interface DvmBase {
   store: Store;
+  /** Where questions are asked; the same, or a connection that only reads. */
+  reader: Store;
   signer: Signer;
   verifier: Verifier;
   /** To our own relays; the process shares it. */

@@ -56,6 +56,8 @@ export interface DvmDeps {
   config: DvmConfig;
   identity: IdentityConfig;
   store: Store;
+  /** Where questions are asked; `store` unless given. */
+  reader?: Store | undefined;
   dialer: Dialer;
   signer: Signer;
   verifier: Verifier;
@@ -194,6 +196,7 @@ class Machine implements Dvm {
     const clock = this.#clock;
     const base: DvmBase = {
       store,
+      reader: this.#deps.reader ?? store,
       signer,
       verifier,
       publisher,

@@ -121,7 +121,7 @@ export async function answer(
   question: Question,
   options: { timeoutMs: number; signal: AbortSignal },
 ): Promise<Result<Reply, AnswerFailure>> {
-  const { store, clock, config } = base;
+  const { reader, clock, config } = base;
   const isEncrypted = job.request?.encryption !== undefined;
   const given = { ...question.given };
   const hasLimit = given.limit !== undefined;
@@ -133,7 +133,7 @@ export async function answer(
   let maxBytes = isEncrypted ? Math.min(room * 0.5, MAX_ENCRYPTED_BYTES) : room * 0.8;
   const endMs = clock.monotonicMs() + options.timeoutMs;
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
-    const page = await question.query.ask(store, given, {
+    const page = await question.query.ask(reader, given, {
       maxRows: MAX_LIMIT,
       maxBytes: Math.floor(maxBytes),
       timeoutMs: Math.max(1, Math.min(options.timeoutMs, endMs - clock.monotonicMs())),

@@ -12,7 +12,7 @@ const MAX_ITEMS = 20;
 
 /** Words that make a key's value secret, with case, `_` and `-` taken away. */
 const SECRET_KEY =
-  /privatekey|secret|password|passwd|passphrase|nsec|databaseurl|dburl|authorization|apikey|licensekey|walletconnect|walleturi|nwcuri|seedphrase|mnemonic/;
+  /privatekey|secret|password|passwd|passphrase|nsec|database(reader)?url|dburl|authorization|apikey|licensekey|walletconnect|walleturi|nwcuri|seedphrase|mnemonic/;
 
 const PATTERNS: readonly (readonly [RegExp, string])[] = [
   [/\b(nsec1|ncryptsec1)[02-9ac-hj-np-z]{4,}/gi, `$1${MASK}`],

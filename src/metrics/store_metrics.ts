@@ -4,7 +4,7 @@
  * text, which its name stands for.
  */
 import { counter, gauge, histogram, type Registry } from "../lib/metrics.ts";
-import type { QueryReport, Store } from "../store/connect.ts";
+import type { QueryReport, Store, StoreStats } from "../store/connect.ts";
 import { QUERY_BUCKETS } from "./buckets.ts";
 
 /** What is read of a store. */
@@ -15,6 +15,7 @@ export class StoreMetrics {
   readonly #registry: Registry;
   readonly #querySeconds;
   readonly #queryFailures;
+  #reader: WatchedStore | undefined;
 
   constructor(registry: Registry) {
     this.#registry = registry;
@@ -38,6 +39,11 @@ export class StoreMetrics {
     this.#queryFailures.inc(labels, query.ok ? 0 : 1);
   }
 
+  /** A second pool, for questions alone: its connections are counted with the others. */
+  watchReader(reader: WatchedStore): void {
+    this.#reader = reader;
+  }
+
   /** The store's state and pool, read when somebody asks. */
   watch(store: WatchedStore): void {
     const registry = this.#registry;
@@ -46,7 +52,8 @@ export class StoreMetrics {
       help: "1 while the database answers, 0 while it is away.",
       labels: ["store"],
       collect: (family) => {
-        family.set({ store: store.kind }, store.health().state === "up" ? 1 : 0);
+        family.set({ store: store.kind }, upOf(store));
+        if (this.#reader !== undefined) family.set({ store: "reader" }, upOf(this.#reader));
       },
     });
     gauge(registry, {
@@ -54,11 +61,13 @@ export class StoreMetrics {
       help: "Connections of the pool by state, and work that waits for one.",
       labels: ["state"],
       collect: (family) => {
-        const { max, open, inUse, waiting } = store.stats();
-        family.set({ state: "max" }, max);
-        family.set({ state: "open" }, open);
-        family.set({ state: "in_use" }, inUse);
-        family.set({ state: "waiting" }, waiting);
+        const pools = this.#pools(store);
+        const sum = (of: (pool: StoreStats) => number): number =>
+          pools.reduce((total, pool) => total + of(pool), 0);
+        family.set({ state: "max" }, sum(({ max }) => max));
+        family.set({ state: "open" }, sum(({ open }) => open));
+        family.set({ state: "in_use" }, sum(({ inUse }) => inUse));
+        family.set({ state: "waiting" }, sum(({ waiting }) => waiting));
       },
     });
     counter(registry, {
@@ -66,8 +75,16 @@ export class StoreMetrics {
       help: "Pieces of work that were tried again after a conflict or while the database was away.",
       collect: (family) => {
         family.reset();
-        family.inc({}, store.stats().retries);
+        for (const { retries } of this.#pools(store)) family.inc({}, retries);
       },
     });
   }
+
+  #pools(store: WatchedStore): StoreStats[] {
+    return [store, this.#reader].flatMap((one) => one === undefined ? [] : [one.stats()]);
+  }
+}
+
+function upOf(store: WatchedStore): number {
+  return store.health().state === "up" ? 1 : 0;
 }

@@ -57,9 +57,7 @@ export async function maintain(
 ): Promise<MaintenanceResult> {
   const started = performance.now();
   const ranges = await store.run("brin_summarize", async (sql) => {
-    const [row] = await sql<{ n: number }[]>`
-      select sum(brin_summarize_new_values(inhrelid)) as n from pg_inherits
-      where inhparent = 'event_relay_seq'::regclass`;
+    const [row] = await sql<{ n: number }[]>`select sightings_summarize() as n`;
     return row?.n ?? 0;
   }, { retry: true, signal: o.signal, statementTimeoutMs: 0 });
   if (store.kind === "pglite") {
