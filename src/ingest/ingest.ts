@@ -8,8 +8,8 @@
 // broken store, a broken verifier or an abort rejects.
 import type { Clock } from "../lib/clock.ts";
 import { systemClock, unixSeconds } from "../lib/clock.ts";
-import { DEFAULT_EVENT_LIMITS, type EventLimits, type NostrEvent } from "../model/event.ts";
-import { type Filter, filterMatcher } from "../model/filter.ts";
+import type { NostrEvent } from "../model/event.ts";
+import { filterMatcher } from "../model/filter.ts";
 import { isPastRetention, type RetentionRule } from "../model/retention.ts";
 import { knownEvents } from "../store/events.ts";
 import type { Store } from "../store/connect.ts";
@@ -17,28 +17,14 @@ import type { Verifier } from "../verify/verifier.ts";
 import { withSignal } from "../lib/deadline.ts";
 import { countDrop, DROP_REASONS, type DropCounts, type DropReason } from "./drop.ts";
 import type { GroupCall } from "./group_call.ts";
+import { DEFAULT_INGEST_LIMITS, type IngestLimits } from "./limits.ts";
 import { type KnownEvents, type KnownFacts, openKnownEvents } from "./known.ts";
+import type { IngestPage, PageResult } from "./page.ts";
 import { type ScreenedEvent, screenPage } from "./screen.ts";
+import { type Outcome, type OwnEvents, UnderWay } from "./under_way.ts";
 import { openWriter, type PageRows, type WrittenRows } from "./writer.ts";
 
-/** Bounds of ingest; each is a setting. */
-export interface IngestLimits {
-  event: Readonly<EventLimits>;
-  /** Ids of stored events kept in memory, about 200 bytes each. */
-  knownIds: number;
-  /** Rows in one write. */
-  batchRows: number;
-  /** Pages that may wait for the writer. */
-  waitingPages: number;
-}
-
-/** Right for two cores and one store. */
-export const DEFAULT_INGEST_LIMITS: Readonly<IngestLimits> = {
-  event: DEFAULT_EVENT_LIMITS,
-  knownIds: 100_000,
-  batchRows: 1000,
-  waitingPages: 64,
-};
+export { DEFAULT_INGEST_LIMITS, type IngestLimits, type IngestPage, type PageResult };
 
 /** What ingest tells beyond its results. */
 export interface IngestMetrics {
@@ -56,33 +42,6 @@ export interface IngestDeps {
   retention?: readonly RetentionRule[] | undefined;
   metrics?: IngestMetrics | undefined;
   clock?: Clock | undefined;
-}
-
-/** Events as they came, from one place. */
-export interface IngestPage {
-  /** Where they were seen; without it no sighting is recorded. */
-  relayId?: number | undefined;
-  /** Events that don't match are dropped; `limit` and `search` are not conditions. */
-  filter?: Filter | undefined;
-  events: readonly unknown[];
-  /** Unix seconds. */
-  seenAt: number;
-}
-
-/** What became of a page; everything in it is committed. */
-export interface PageResult {
-  received: number;
-  /**
-   * Stored events of the page, in the order of arrival, no id twice. Of one that was known before,
-   * this is the relay's copy, whose id nobody has recomputed: the stored copy wins. True events that
-   * are too old to be kept are among them too, and counted as dropped: the relay did give them.
-   */
-  accepted: NostrEvent[];
-  newEvents: number;
-  newSightings: number;
-  /** Events that were stored before, or came twice in the page. */
-  repeated: number;
-  dropped: DropCounts;
 }
 
 /** The way into the archive; disposal finishes what was accepted. */
@@ -103,12 +62,6 @@ export function createIngest(deps: IngestDeps): Ingest {
   return new BatchingIngest(deps);
 }
 
-/** How an event under way ended, for the pages that wait for it. */
-type Outcome = { seq: number } | "invalid" | "abandoned";
-
-/** The events that a page verifies and writes, and how it tells their end. */
-type OwnEvents = Map<string, PromiseWithResolvers<Outcome>>;
-
 /** What a page knows while it is worked on. */
 interface Work {
   readonly page: IngestPage;
@@ -125,8 +78,7 @@ class BatchingIngest implements Ingest {
   readonly #limits: IngestLimits;
   readonly #known: KnownEvents;
   readonly #writer: GroupCall<PageRows, WrittenRows>;
-  /** Unknown events that a page is verifying or writing. */
-  readonly #underWay = new Map<string, PromiseWithResolvers<Outcome>>();
+  readonly #underWay = new UnderWay();
   readonly #pages = new Set<Promise<unknown>>();
   #disposed = false;
 
@@ -209,25 +161,20 @@ class BatchingIngest implements Ingest {
   /** Settles all open ids but those that wait for another page whose copy turned out bad. */
   async #round(work: Work, first: boolean, signal: AbortSignal | undefined): Promise<void> {
     const seqs = await this.#findKnown(work, first, signal);
-    const mine: OwnEvents = new Map();
+    const mine = this.#underWay.open();
     const theirs = new Map<string, Promise<Outcome>>();
     for (const id of work.open) {
       // Stored while this page asked the database: the page that wrote it remembered it.
       const seq = seqs.get(id) ?? this.#known.peek(id);
-      const other = this.#underWay.get(id);
+      const other = seq === undefined ? mine.claim(id) : undefined;
       if (seq !== undefined) seqs.set(id, seq);
-      else if (other !== undefined) theirs.set(id, other.promise);
-      else {
-        const own = Promise.withResolvers<Outcome>();
-        mine.set(id, own);
-        this.#underWay.set(id, own);
-      }
+      else if (other !== undefined) theirs.set(id, other);
     }
     try {
       const valid = await this.#verify(work, mine, signal);
       await this.#write(work, this.#kept(work, valid, mine), seqs, mine);
     } finally {
-      for (const id of mine.keys()) this.#finish(mine, id, "abandoned");
+      mine.abandon();
     }
     const stored = new Map<string, number>();
     for (const [id, end] of theirs) {
@@ -254,9 +201,10 @@ class BatchingIngest implements Ingest {
     mine: OwnEvents,
     signal: AbortSignal | undefined,
   ): Promise<NostrEvent[]> {
-    if (mine.size === 0) return [];
+    const { ids } = mine;
+    if (ids.length === 0) return [];
     const copies: NostrEvent[] = [];
-    for (const id of mine.keys()) {
+    for (const id of ids) {
       const screened = work.screened.get(id);
       if (screened !== undefined) copies.push(screened.event, ...screened.rivals);
     }
@@ -272,10 +220,10 @@ class BatchingIngest implements Ingest {
         countDrop(work.result.dropped, verdict === "bad_sig" ? "wrong_signature" : "wrong_id");
       }
     }
-    for (const id of [...mine.keys()]) {
+    for (const id of ids) {
       if (valid.has(id)) continue;
       work.open.delete(id);
-      this.#finish(mine, id, "invalid");
+      mine.finish(id, "invalid");
     }
     return [...valid.values()];
   }
@@ -290,7 +238,7 @@ class BatchingIngest implements Ingest {
       work.open.delete(event.id);
       work.accepted.set(event.id, event);
       countDrop(work.result.dropped, "retention");
-      this.#finish(mine, event.id, "invalid");
+      mine.finish(event.id, "invalid");
       return false;
     });
   }
@@ -319,12 +267,12 @@ class BatchingIngest implements Ingest {
         const seq = written.seqs.get(event.id);
         if (seq === undefined) {
           countDrop(result.dropped, "refused_by_store");
-          this.#finish(mine, event.id, "invalid");
+          mine.finish(event.id, "invalid");
           continue;
         }
         work.accepted.set(event.id, event);
         this.#known.remember(event.id, seq);
-        this.#finish(mine, event.id, { seq });
+        mine.finish(event.id, { seq });
       }
     }
     for (const id of known.keys()) {
@@ -336,14 +284,6 @@ class BatchingIngest implements Ingest {
       result.repeated += 1;
       countDrop(result.dropped, "wrong_id", screened.rivals.length);
     }
-  }
-
-  /** Tells those who wait for the event; only the first end of it counts. */
-  #finish(mine: OwnEvents, id: string, outcome: Outcome): void {
-    const own = mine.get(id);
-    if (own === undefined || this.#underWay.get(id) !== own) return;
-    this.#underWay.delete(id);
-    own.resolve(outcome);
   }
 
   #tell(dropped: DropCounts): void {
