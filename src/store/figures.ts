@@ -84,10 +84,13 @@ export async function readFigures(
         percentile_cont(0.95) within group (order by greatest(${at} - newest, 0))
           filter (where newest is not null) as most
       from (
-        select r.network, (
+        -- What was followed live stands in its own list, oldest first, until it is proven.
+        select r.network, greatest((
           select max(c.until) from coverage c where c.relay_id = r.id and c.state <> 'gap'
-        ) as newest
-        from relay r join relay_status s on s.relay_id = r.id where s.state = 'online'
+        ), (t.spans -> -1 ->> 1)::bigint) as newest
+        from relay r join relay_status s on s.relay_id = r.id
+        left join relay_tail t on t.relay_id = r.id
+        where s.state = 'online'
       ) per_relay group by 1`);
   const jobs = await ask("jobs", (sql) =>
     sql<{ state: string; n: number }[]>`

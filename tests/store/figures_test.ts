@@ -80,6 +80,14 @@ storeTest("figures count relays, what is due, the ledger and its lag by network"
   assert.deepEqual(table(figures.behindSeconds), { "clearnet/0.5": 101, "clearnet/0.95": 101 });
   assert.deepEqual([figures.events, figures.uncountedRows], [0, 20]);
 
+  // What is followed live is archived, though nothing has proven it complete yet.
+  await store.run("follow", async (sql) => {
+    await sql`insert into relay_tail (relay_id, spans) values
+      (${ids.get(A) ?? 0}, '[[10, 20], [890, 990]]'), (${ids.get(ONION) ?? 0}, '[]')`;
+  });
+  const followed = await readFigures(store, { at: 1000 });
+  assert.deepEqual(table(followed.behindSeconds), { "clearnet/0.5": 10, "clearnet/0.95": 10 });
+
   await refreshStatistics(store, { maxRows: 1000 });
   const counted = await readFigures(store, { at: 1000 });
   assert.deepEqual([counted.events, counted.sightings, counted.uncountedRows], [10, 10, 0]);
