@@ -9,8 +9,11 @@ import { Summary } from "../demo/summary.ts";
 import { type Child, startChild } from "../support/child.ts";
 import { createDatabase, freePort, PostgresServer } from "../support/postgres_server.ts";
 import { compare } from "./contents.ts";
-import type { FarmOptions, FarmStart, FarmStory, Held } from "./farm.ts";
-import { judgeMemory, type Sample, sampleOf, valueOf } from "./measure.ts";
+import { configuration } from "./configuration.ts";
+import type { FarmOptions, Held } from "./farm.ts";
+import { Farm } from "./farm_process.ts";
+import { sampleOf, valueOf } from "./measure.ts";
+import { judge, type Run } from "./verdict.ts";
 
 interface Options {
   minutes: number;
@@ -27,7 +30,6 @@ const STOP_LIMIT_MS = 10_000;
 const CATCH_UP_MS = 180_000;
 /** For the process to be there. */
 const START_MS = 120_000;
-const MAX_MB = { postgres: 400, pglite: 700 } as const;
 /** Questions that a visitor asks all the time. */
 const PATHS = ["/", "/ready", "/v1/relays?limit=50", "/v1/kind_counts", "/v1/events?limit=20"];
 
@@ -89,12 +91,6 @@ async function soak(options: Options): Promise<number> {
   if (options.json) print(JSON.stringify({ ...summary.report(), samples: run.samples }));
   else summary.print();
   return summary.failures === 0 ? 0 : 1;
-}
-
-interface Run {
-  samples: Sample[];
-  jobs: { asked: number; answered: number; slowestMs: number };
-  requests: number;
 }
 
 /** Looks on, asks questions and sends jobs for as long as the run is to take. */
@@ -173,190 +169,10 @@ async function countsByRelay(child: Child): Promise<Map<string, number>> {
   return new Map(page?.rows.map(({ relay_url, events }) => [relay_url, events]));
 }
 
-function judge(
-  summary: Summary,
-  { store, farm }: Options,
-  { run, caughtUpMs, exposition, story }: {
-    run: Run;
-    caughtUpMs: number | undefined;
-    exposition: string;
-    story: FarmStory;
-  },
-): void {
-  const memory = judgeMemory(run.samples);
-  const mb = (n: number): string => `${n.toFixed(1)} MB`;
-  summary.note(
-    "Relays, events at the start and in the end",
-    [
-      farm.relays,
-      farm.events,
-      story.events,
-    ].join(", "),
-  );
-  summary.note(
-    "Faults",
-    Object.entries(story.faults).map(([name, n]) => `${name} ${n}`).join(", "),
-  );
-  summary.note(
-    "Memory at first, at most, in the end",
-    [
-      mb(memory.firstMb),
-      mb(memory.peakMb),
-      mb(memory.lastMb),
-    ].join(", "),
-  );
-  summary.add(
-    "Memory is flat after the warm-up",
-    `${memory.slopeMbPerMinute.toFixed(2)} MB a minute: ${mb(memory.growthMb)}, noise ${
-      mb(memory.noiseMb)
-    }`,
-    memory.isFlat,
-  );
-  summary.add(
-    `Memory stays under ${MAX_MB[store]} MB`,
-    mb(memory.peakMb),
-    memory.peakMb < MAX_MB[store],
-  );
-  const lags = run.samples.map(({ lagSeconds }) => lagSeconds).sort((a, b) => a - b);
-  summary.note(
-    "Event loop lag, median and longest",
-    `${((lags[Math.floor(lags.length / 2)] ?? 0) * 1000).toFixed(0)} ms, ${
-      ((lags.at(-1) ?? 0) * 1000).toFixed(0)
-    } ms`,
-  );
-  summary.add(
-    "Jobs answered",
-    `${run.jobs.answered} of ${run.jobs.asked}, the slowest in ${run.jobs.slowestMs.toFixed(0)} ms`,
-    run.jobs.answered === run.jobs.asked,
-  );
-  summary.note("HTTP requests", String(run.requests));
-  const failures = [...exposition.matchAll(
-    /^bigbrotr_cycles_total\{stage="(\w+)",result="failure"\} ([1-9]\d*)$/gm,
-  )].map(([, stage, n]) => `${stage} ${n}`);
-  summary.add("Failed cycles", failures.join(", ") || "none", failures.length === 0);
-  const internal = [...exposition.matchAll(
-    /^bigbrotr_stage_items_total\{stage="(\w+)",item="\w*internal\w*"\} ([1-9]\d*)$/gm,
-  )].map(([, stage, n]) => `${stage} ${n}`);
-  summary.add("Faults of our own", internal.join(", ") || "none", internal.length === 0);
-  summary.add(
-    "All is archived and counted once the relays are well",
-    caughtUpMs === undefined ? "not in time" : `after ${(caughtUpMs / 1000).toFixed(1)} s`,
-    caughtUpMs !== undefined,
-  );
-}
-
-/** Everything quick: half an hour should be like weeks. */
-function configuration(farm: FarmStart, run: { port: number; workDir: string }): string {
-  const many = 100_000;
-  return JSON.stringify({
-    log: { format: "json" },
-    networks: { local: { enabled: true, timeout: "3s" } },
-    identity: { name: "BigBrotr soak" },
-    limits: { known_ids: 20_000 },
-    seeder: { file: `${run.workDir}/seeds.txt` },
-    finder: { interval: "10s", lists: [] },
-    validator: {
-      interval: "5s",
-      max_per_host: many,
-      read_timeout: "3s",
-      retry_delays: ["5s"],
-      junk_after: 1000,
-      give_up_after: 1000,
-    },
-    monitor: {
-      interval: "5s",
-      check_interval: "30s",
-      max_per_host: many,
-      max_per_network_block: 1000,
-      timeouts: { read: "3s", write: "3s", auth: "3s", nip11: "3s", capability: "2s" },
-      dead_after: 1000,
-      retry_delays: ["10s"],
-      silent_read_interval: "1m",
-      publish: { relays: [farm.board], refresh: "1m" },
-    },
-    synchronizer: {
-      interval: "10s",
-      page_size: 200,
-      idle_timeout: "3s",
-      max_relay_time: "1m",
-      retry_rest: "5s",
-      settle: "2s",
-      overlap: "2m",
-      gap_retry: "1m",
-    },
-    refresher: { interval: "2s" },
-    store: { figures_interval: "15s" },
-    dvm: { relays: [farm.board] },
-    api: { port: run.port, rate_limit: { requests: 0 } },
-  });
-}
-
 async function database(stack: AsyncDisposableStack): Promise<string> {
   const given = Deno.env.get("DATABASE_URL");
   if (given !== undefined) return stack.use(await createDatabase(given)).url;
   return stack.use(await PostgresServer.create({ fsync: true })).url();
-}
-
-/** The farm's process, and the conversation with it. */
-class Farm implements AsyncDisposable {
-  readonly start: FarmStart;
-  readonly #process: Deno.ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-  readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
-
-  private constructor(
-    process: Deno.ChildProcess,
-    lines: AsyncIterator<string>,
-    start: FarmStart,
-  ) {
-    this.#process = process;
-    this.#lines = lines;
-    this.#stdin = process.stdin.getWriter();
-    this.start = start;
-  }
-
-  static async start(options: FarmOptions): Promise<Farm> {
-    const file = new URL("farm.ts", import.meta.url).pathname;
-    const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "--no-check", "--quiet", file, JSON.stringify(options)],
-      stdin: "piped",
-      stdout: "piped",
-    }).spawn();
-    const lines = linesOf(process.stdout);
-    return new Farm(process, lines, await parsed(lines));
-  }
-
-  async tell(word: string): Promise<FarmStory> {
-    await this.#stdin.write(new TextEncoder().encode(`${word}\n`));
-    return await parsed(this.#lines);
-  }
-
-  async held(file: string): Promise<Held[]> {
-    await this.tell(`held ${file}`);
-    return JSON.parse(await Deno.readTextFile(file));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stdin.close();
-    await this.#lines.return?.();
-    await this.#process.status;
-  }
-}
-
-async function parsed<T>(lines: AsyncIterator<string>): Promise<T> {
-  const { value, done } = await lines.next();
-  if (done === true) throw new Error("The farm of relays has ended");
-  return JSON.parse(value);
-}
-
-async function* linesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<string, undefined> {
-  let rest = "";
-  for await (const text of stream.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop() ?? "";
-    yield* lines;
-  }
-  return undefined;
 }
 
 function pause(ms: number): Promise<void> {
