@@ -7,10 +7,12 @@ import { Command, CommanderError } from "commander";
 import type { Config } from "../config/config.ts";
 import { type ConfigOptions, DEFAULT_DATA_DIR, loadConfig } from "../config/load.ts";
 import { type ConfigProblem, formatProblems } from "../config/problem.ts";
+import { unknownPrice } from "../dvm/prices.ts";
 import { maskText } from "../lib/mask.ts";
 import { isAbort } from "../lib/task_group.ts";
 import { errorText } from "../lib/text.ts";
 import { commit, VERSION } from "../lib/version.ts";
+import { CATALOGUE } from "../queries/catalogue.ts";
 import { collect, type CommandSpec, EXIT, Options, UsageError } from "./command.ts";
 import type { Io } from "./io.ts";
 
@@ -152,6 +154,10 @@ function protect(command: Command, io: Io): void {
 async function requireConfig(options: ConfigOptions): Promise<Config> {
   const config = await loadConfig(options);
   if (!config.ok) throw new BadConfig(config.failure);
+  // The catalogue stands above the configuration, so its names are compared here.
+  const { prices } = config.value.dvm;
+  const problem = unknownPrice(prices, CATALOGUE.map(({ name }) => name));
+  if (problem !== undefined) throw new BadConfig([problem]);
   return config.value;
 }
 

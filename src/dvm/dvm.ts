@@ -13,6 +13,7 @@ import { priceWord, unknownPrice } from "./prices.ts";
 import { Quota } from "./quota.ts";
 import type { DvmConfig } from "../config/dvm.ts";
 import type { IdentityConfig } from "../config/identity.ts";
+import { formatProblems } from "../config/problem.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { CycleStatus } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
@@ -64,9 +65,9 @@ export interface DvmDeps {
   /** Sends to our own relays; the process shares it. */
   publisher: EventPublisher;
   /** What else this key does, for kinds 10002 and 0: where it publishes, and whether it is a bot's. */
-  presence?: { publishing: readonly RelayUrl[]; profile: boolean } | undefined;
+  presence: { publishing: readonly RelayUrl[]; profile: boolean } | undefined;
   /** Where invoices come from (NIP-47); without one nothing may have a price. */
-  walletUri?: Secret | undefined;
+  walletUri: Secret | undefined;
   metrics?: DvmMetrics | undefined;
   catalogue?: readonly Query[] | undefined;
   clock?: Clock | undefined;
@@ -85,7 +86,7 @@ export interface Dvm {
 export function createDvm(deps: DvmDeps): Dvm {
   const { config, catalogue = CATALOGUE } = deps;
   const problem = unknownPrice(config.prices, catalogue.map(({ name }) => name));
-  if (problem !== undefined) throw new Error(problem);
+  if (problem !== undefined) throw new Error(formatProblems([problem]));
   return new Machine(deps);
 }
 

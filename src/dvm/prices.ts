@@ -2,7 +2,7 @@
 // Out: millisatoshi. Never looks at what the customer offers: a bid is an upper bound, no payment.
 import type { JobKinds } from "./question.ts";
 import { type DvmConfig, hasPrices } from "../config/dvm.ts";
-import { nearestName } from "../config/problem.ts";
+import { type ConfigProblem, nearestName } from "../config/problem.ts";
 
 type Prices = DvmConfig["prices"];
 
@@ -19,12 +19,21 @@ export function priceOf(
 }
 
 /** A price for a name that is no question would leave the question it meant free; so it is told. */
-export function unknownPrice(prices: Prices, questions: readonly string[]): string | undefined {
+export function unknownPrice(
+  prices: Prices,
+  questions: readonly string[],
+): ConfigProblem | undefined {
   const name = Object.keys(prices.questions).find((given) => !questions.includes(given));
   if (name === undefined) return undefined;
   const nearest = nearestName(name, questions);
-  const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-  return `dvm.prices.questions names no question: ${name}${hint}`;
+  return {
+    path: "dvm.prices.questions",
+    message: "names no question",
+    value: name,
+    allowed: nearest === undefined
+      ? "names that `bigbrotr query --list` has"
+      : `did you mean ${nearest}?`,
+  };
 }
 
 /** How clients are told in the announcement. */

@@ -189,6 +189,8 @@ async function askJobs(
     signer,
     verifier,
     publisher,
+    presence: undefined,
+    walletUri: undefined,
     metrics,
   });
   const group = stack.use(new TaskGroup({ signal: args.signal }));

@@ -48,6 +48,7 @@ export async function startMachine(
     signer: MACHINE,
     verifier,
     publisher,
+    presence: undefined,
     walletUri: config.secrets.walletUri,
     catalogue,
     metrics: {

@@ -11,6 +11,7 @@ import { countJobs } from "../../src/store/dvm_jobs.ts";
 import type { Store } from "../../src/store/connect.ts";
 import { startIndependentRelay } from "../interop/nostr_relay.ts";
 import { startHostileRelay } from "../relay/mod.ts";
+import { runBigbrotr } from "../support/test_io.ts";
 import { storeTest } from "../support/store.ts";
 import { eventually } from "../support/within.ts";
 import { Customer, isTerminal, type RunningMachine, startMachine, statusOf } from "./machine.ts";
@@ -379,6 +380,14 @@ Deno.test("a price without a wallet, or for no question, is refused; so is a bro
     assert.match(text, /NWC_URI/);
     assert.ok(!text.includes("cdcd"));
   }
+});
+
+Deno.test("a price for a name that is no question is told, with the one that was meant", async () => {
+  const { code, stderr } = await runBigbrotr(
+    ["config", "check", "--set", 'dvm.prices.questions={"event": 0}'],
+  );
+  assert.equal(code, 2);
+  assert.match(stderr, /dvm\.prices\.questions.*event.*did you mean events\?/s);
 });
 
 Deno.test("the most special price counts", async () => {
