@@ -646,9 +646,7 @@ begin
   perform statistics_count_sightings(t, t.sighting_seq, t.at, event_seqs, null);
   perform statistics_count_events(t, t.event_seq, t.at, event_seqs);
   with gone as materialized (
-    delete from event e where e.seq = any (event_seqs) returning e.id, e.pubkey, e.created_at
-  ), ids as (
-    delete from event_id i where i.half in (select event_half(g.id) from gone g)
+    delete from event e where e.seq = any (event_seqs) returning e.pubkey, e.created_at
   )
   select count(*), array_agg(distinct (select s.id from stat_pubkey s where s.pubkey = g.pubkey)),
     array_agg(distinct (least(g.created_at, 253402300799) / 86400)::int)

@@ -1,6 +1,6 @@
 // How fast events and sightings go into the store, verification apart, and how many bytes they take
-// there, beside the peer's schema filled with the same events in turn. With --growth N it goes on
-// to N events and compares the rate there with the rate at the start.
+// there, beside the peer's schema filled with the same events in turn. With --growth N it is
+// filled up to N events, most of them in bulk, and the rate there compared with that of a fresh one.
 // With --profile light a light store is filled in turn too, and compared with the full one.
 //   deno task bench ingest [--store pglite|postgres] [--events 60000] [--batch 1000] [--growth 500000]
 //     [--profile full|light]
@@ -14,15 +14,18 @@ import { maintain } from "../../src/store/maintain.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { ensureRelay } from "../../src/store/relays.ts";
 import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
-import { archiveBytes } from "./archive_bytes.ts";
+import { archiveBytes, relationBytes } from "./archive_bytes.ts";
 import { type BenchArgs, type BenchResult, numberFlag, roundFigure, spread } from "./bench.ts";
 import { EventStream } from "./event_stream.ts";
+import { addCopies } from "./bulk_copies.ts";
 import { createPeerSchema, peerBytes, writePeerBatch } from "./peer_schema.ts";
 
 /** Relays that hold each event. */
 const SIGHTINGS = 4;
 /** Events per turn: ours, then the peer's. */
 const TURN = 10_000;
+/** The last events before these are written the usual way, those before them in bulk. */
+const USUAL = 250_000;
 /** Events over which rates are compared when a store has grown. */
 const GROWTH_SPAN = 50_000;
 const SEEN_AT = 1_700_000_000;
@@ -125,6 +128,9 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
     await using second = await secondStore(kind, databaseUrl);
     const grown = await grow(args, store, second.store, stream, stored, growth);
     Object.assign(figures, grown.figures);
+    for (const { name, bytes } of await relationBytes(store)) {
+      notes.push(`${roundFigure(bytes / growth)} bytes an event: ${name}`);
+    }
     ratios.growth = grown.ratio;
     if (kind === "pglite") figures.data_folder_mb = roundFigure(await folderBytes(dataDir) / 1e6);
   }
@@ -158,7 +164,16 @@ async function grow(
 ): Promise<{ figures: Record<string, number>; ratio: number }> {
   const relayId = 1;
   let maintainMs = 0;
-  for (let done = from; done < until - GROWTH_SPAN; done += TURN) {
+  const filled = Math.max(from, until - GROWTH_SPAN - USUAL);
+  if (filled > from) {
+    await addCopies(store, {
+      until: filled,
+      relayId,
+      signal: args.signal,
+      onStep: (done) => args.progress(`${done} events in bulk`),
+    });
+  }
+  for (let done = filled; done < until - GROWTH_SPAN; done += TURN) {
     args.signal.throwIfAborted();
     const part = await rate(
       batchesOf(stream.take(TURN), 1000),

@@ -196,6 +196,37 @@ function jsonLines(events: readonly NostrEvent[]): string {
     .join("");
 }
 
+Deno.test("a light archive gives what it keeps, refuses to be exported, and to be read as a full one", async () => {
+  await using folder = await tempFolder();
+  const data = `${folder.path}/data`;
+  await Deno.writeTextFile(`${folder.path}/light.yaml`, "store:\n  profile: light\n");
+  const light = (...argv: string[]): Promise<CliTestResult> =>
+    runWith(data, jsonLines(generated), ...argv, "--config", `${folder.path}/light.yaml`);
+  const imported = await light("import", "-", "--json");
+  assert.equal(imported.code, 0, imported.stderr);
+  assert.equal(JSON.parse(imported.stdout).newEvents, 150);
+
+  const [event] = generated.filter(({ tags }) => tags.length > 0);
+  assert.ok(event);
+  const filter = JSON.stringify({ ids: [event.id] });
+  const shown = await light("query", "events", "--param", `filter=${filter}`, "--json");
+  assert.equal(shown.code, 0, shown.stderr);
+  const { id, pubkey, created_at, kind } = event;
+  const row = JSON.parse(shown.stdout).rows[0];
+  assert.deepEqual({ ...row, tags: [] }, { id, pubkey, created_at, kind, tags: [] });
+  const grouped = await light("query", "event_count", "--param", "group=content");
+  assert.notEqual(grouped.code, 0);
+  assert.match(grouped.stdout + grouped.stderr, /does not keep/);
+
+  const exported = await light("export");
+  assert.notEqual(exported.code, 0);
+  assert.equal(exported.stdout, "");
+  assert.match(exported.stderr, /Cannot export.*light/);
+  const full = await run(data, "query", "event_stats");
+  assert.notEqual(full.code, 0);
+  assert.match(full.stderr, /store\.profile: light, and full is configured/);
+});
+
 function run(dataDir: string, ...args: string[]): Promise<CliTestResult> {
   return runWith(dataDir, "", ...args);
 }
