@@ -364,6 +364,14 @@ create table stat_pubkey (
   constraint stat_pubkey_pubkey_key UNIQUE (pubkey)
 ) with (fillfactor=90);
 
+create table stat_pubkey_day (
+  pubkey_id integer not null,
+  day integer not null,
+  kind integer not null,
+  events integer not null,
+  constraint stat_pubkey_day_pkey PRIMARY KEY (pubkey_id, day, kind)
+) with (fillfactor=90);
+
 create table stat_pubkey_kind (
   pubkey_id integer not null,
   kind integer not null,
@@ -561,6 +569,7 @@ begin
   delete from stat_relay;
   delete from stat_kind_relay;
   delete from stat_pubkey_relay;
+  delete from stat_pubkey_day;
   delete from stat_day;
 
   insert into stat_pubkey (id, events, events_1h, events_24h, events_7d, events_30d, pubkey)
@@ -629,13 +638,18 @@ begin
     from stat_pubkey_relay p group by p.relay_id
   ) a on a.relay_id = k.relay_id;
 
+  insert into stat_pubkey_day (pubkey_id, day, kind, events)
+  select s.id, (e.created_at / 86400)::int, e.kind, count(*)
+  from event e join stat_pubkey s on s.pubkey = e.pubkey
+  where e.seq <= event_horizon and e.created_at between 0 and 253402300799
+  group by 1, 2, 3 order by 1, 2, 3;
+
   insert into stat_day (day, kind, events, pubkeys)
-  select (e.created_at / 86400)::int, coalesce(e.kind, -1), sum(e.n), count(distinct e.pubkey)
-  from (
-    select e.created_at / 86400 * 86400 as created_at, e.kind, e.pubkey, count(*) as n from event e
-    where e.seq <= event_horizon and e.created_at between 0 and 253402300799 group by 1, 2, 3
-  ) e
-  group by grouping sets ((e.created_at, e.kind), (e.created_at));
+  select d.day, d.kind, sum(d.events), count(*) from stat_pubkey_day d group by d.day, d.kind
+  union all
+  select d.day, -1, sum(d.n), count(*)
+  from (select pubkey_id, day, sum(events) as n from stat_pubkey_day group by pubkey_id, day) d
+  group by d.day;
 
   update stat_total t
   set event_seq = event_horizon, sighting_seq = sighting_horizon, at = all_statistics_refresh.at,
@@ -1020,7 +1034,7 @@ begin
   perform pg_advisory_xact_lock(ingest_lock());
   perform statistics_count_sightings(t, t.sighting_seq, t.at, event_seqs, null);
   perform statistics_count_events(t, t.event_seq, t.at, event_seqs);
-  with gone as materialized (
+  with gone as (
     delete from event e where e.seq = any (event_seqs) returning e.pubkey, e.created_at
   )
   select count(*), array_agg(distinct (select s.id from stat_pubkey s where s.pubkey = g.pubkey)),
@@ -2280,32 +2294,31 @@ begin
       pubkeys_7d = s.pubkeys_7d + excluded.pubkeys_7d,
       pubkeys_30d = s.pubkeys_30d + excluded.pubkeys_30d
   ), days as materialized (
-    select (c.created_at / 86400)::int as day, c.kind, c.pubkey, sum(c.n)::int as n
-    from changes c where c.n <> 0 and c.created_at between 0 and 253402300799
-    group by 1, c.kind, c.pubkey
-  -- An author comes to a day, or leaves it, when no other counted event of his is of that day: a
-  -- look-up in event_pubkey, instead of a row for each author and day. (kind + 0 keeps the planner
-  -- off event_kind, which has all authors' events of the day: 3 ms a look-up in place of 6 µs.)
-  ), day_authors as (
-    select d.day, d.kind, d.n, case when (
-        select true from event e
-        where substring(e.pubkey, 1, 8) = substring(d.pubkey, 1, 8)
-          and e.created_at >= d.day::bigint * 86400 and e.created_at < (d.day + 1)::bigint * 86400
-          and e.kind + 0 = d.kind and e.pubkey = d.pubkey and e.seq <= t.event_seq
-          and e.seq <> all (gone) limit 1
-      ) then 0 else sign(d.n) end as pubkeys
+    select a.id, (c.created_at / 86400)::int as day, c.kind, sum(c.n)::int as n
+    from changes c join authors a on a.pubkey = c.pubkey
+    where c.n <> 0 and c.created_at between 0 and 253402300799
+    group by a.id, 2, c.kind
+  ), put_author_days as (
+    insert into stat_pubkey_day as s (pubkey_id, day, kind, events)
+    select d.id, d.day, d.kind, d.n from days d order by d.id, d.day, d.kind
+    on conflict (pubkey_id, day, kind) do update set events = s.events + excluded.events
+    returning s.pubkey_id, s.day, s.kind, s.events
+  ), day_turns as (
+    select d.day, d.kind, d.n, (s.events > 0)::int - (s.events > d.n)::int as pubkeys
     from days d
+    join put_author_days s on s.pubkey_id = d.id and s.day = d.day and s.kind = d.kind
     union all
-    select d.day, -1, d.n, case when (
-        select true from event e
-        where substring(e.pubkey, 1, 8) = substring(d.pubkey, 1, 8)
-          and e.created_at >= d.day::bigint * 86400 and e.created_at < (d.day + 1)::bigint * 86400
-          and e.pubkey = d.pubkey and e.seq <= t.event_seq and e.seq <> all (gone) limit 1
-      ) then 0 else sign(d.n) end
-    from (select day, pubkey, sum(n)::int as n from days group by day, pubkey) d
+    select d.day, -1, d.n, (d.before + d.n > 0)::int - (d.before > 0)::int
+    from (
+      -- As before this statement, whatever it changes.
+      select d.day, d.n, coalesce((
+        select sum(s.events) from stat_pubkey_day s where s.pubkey_id = d.id and s.day = d.day
+      ), 0) as before
+      from (select id, day, sum(n)::int as n from days group by id, day) d
+    ) d
   ), put_days as (
     insert into stat_day as s (day, kind, events, pubkeys)
-    select d.day, d.kind, sum(d.n), sum(d.pubkeys) from day_authors d group by d.day, d.kind
+    select d.day, d.kind, sum(d.n), sum(d.pubkeys) from day_turns d group by d.day, d.kind
     on conflict (day, kind) do update
     set events = s.events + excluded.events, pubkeys = s.pubkeys + excluded.pubkeys
   ), sums as (
@@ -2499,6 +2512,8 @@ begin
   delete from stat_kind where events = 0;
   delete from stat_pubkey_kind where pubkey_id = any (pubkey_ids) and events = 0;
   delete from stat_pubkey_relay where pubkey_id = any (pubkey_ids) and sightings = 0;
+  delete from stat_pubkey_day
+  where pubkey_id = any (pubkey_ids) and day = any (days) and events = 0;
   delete from stat_pubkey where id = any (pubkey_ids) and events = 0;
   delete from stat_kind_relay where relay_id = any (relay_ids) and sightings = 0;
   delete from stat_relay where relay_id = any (relay_ids) and sightings = 0;

@@ -21,6 +21,7 @@ const VACUUMED = [
   "stat_pubkey",
   "stat_pubkey_kind",
   "stat_pubkey_relay",
+  "stat_pubkey_day",
   "stat_day",
   "stat_relay",
   "stat_kind_relay",

@@ -35,7 +35,7 @@ const AUTHORS = 200_000;
 const FILL_STEP = 250_000;
 const NOW = 1_780_000_000;
 const TWO_YEARS = 63_072_000;
-/** Kinds by how many of a hundred events have them; the rest are of 40 kinds, of which each author uses one. */
+/** Kinds by how many of a hundred events have them; the rest are of a rare kind of the author's. */
 const KINDS = [[1, 30], [7, 30], [6, 6], [9735, 5], [0, 4], [10002, 4], [3, 3], [4, 3], [1059, 3]];
 const STAT_TABLES = [
   "stat_pubkey",
@@ -44,6 +44,7 @@ const STAT_TABLES = [
   "stat_kind_relay",
   "stat_kind",
   "stat_relay",
+  "stat_pubkey_day",
   "stat_day",
 ];
 
@@ -206,7 +207,7 @@ function newEvent(random: () => number, at: number): NostrEvent {
   };
 }
 
-/** As in the filling: an author's events are on four of his eight relays, and few relays have much. */
+/** As in the filling: events are on four of the author's eight relays, and few relays have much. */
 function relaysOf({ pubkey }: NostrEvent, random: () => number): number[] {
   return Array.from({ length: SIGHTINGS }, (_, i) => {
     const share = byteOf(pubkey, 2 * i + (random() < 0.5 ? 1 : 0)) / 256;

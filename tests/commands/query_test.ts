@@ -54,7 +54,7 @@ Deno.test("a question is answered as a table or as JSON, page after page", async
   const base = ["query", "kind_counts", "--data", data.path, "--param", "limit=2"];
   const table = await runBigbrotr(base);
   assert.equal(table.code, 0, table.stderr);
-  assert.match(table.stdout, /^kind +class +events\n +1 +regular +\d+\n/);
+  assert.match(table.stdout, /^kind +class +events +pubkeys\n +1 +regular +\d+ +\d+\n/);
   const cursor = /--param cursor=(\S+)/.exec(table.stderr)?.[1];
   const json = await runBigbrotr([...base, "--param", `cursor=${cursor}`, "--json"]);
   const { rows } = JSON.parse(json.stdout);
@@ -76,13 +76,16 @@ Deno.test("--csv is a table for programs, with its names even where there are no
   const base = ["query", "--data", data.path, "--csv"];
   const kinds = await runBigbrotr([...base, "kind_counts", "--param", "limit=2"]);
   assert.equal(kinds.code, 0, kinds.stderr);
-  assert.match(kinds.stdout, /^kind,class,events\r\n1,regular,\d+\r\n\d+,\w+,\d+\r\n$/);
+  assert.match(
+    kinds.stdout,
+    /^kind,class,events,pubkeys\r\n1,regular,\d+,\d+\r\n\d+,\w+,\d+,\d+\r\n$/,
+  );
   assert.match(kinds.stderr, /^There is more: --param cursor=/m);
   const relays = await runBigbrotr([...base, "relays", "--param", "text=beta.example"]);
   assert.match(relays.stdout, /^url,network,state,.*\r\nwss:\/\/beta.example.com\/,clearnet,/);
   assert.match(relays.stdout, /,"\[1,11,77\]",.*,\d+\r\n$/);
   const none = await runBigbrotr([...base, "kind_counts", "--param", "kind=65535"]);
-  assert.equal(none.stdout, "kind,class,events\r\n");
+  assert.equal(none.stdout, "kind,class,events,pubkeys\r\n");
   assert.equal((await runBigbrotr([...base, "event_stats", "--json"])).code, 2);
 });
 

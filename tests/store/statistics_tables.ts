@@ -42,6 +42,8 @@ export function storedCounts(store: Store): Promise<Counts> {
       union all select 'pubkey_relay ' || ${author} || ' ' || relay_id,
         array[${five("p.sightings")}]::text
         from stat_pubkey_relay p join stat_pubkey a on a.id = p.pubkey_id
+      union all select 'pubkey_day ' || ${author} || ' ' || day || ' ' || kind, array[d.events]::text
+        from stat_pubkey_day d join stat_pubkey a on a.id = d.pubkey_id
       union all select 'day ' || day || ' ' || kind, array[events, pubkeys]::text from stat_day`);
     return sorted(rows.map(({ key, counts }) => [key, JSON.parse(`[${counts.slice(1, -1)}]`)]));
   });
@@ -98,6 +100,7 @@ export async function countedByHand(store: Store): Promise<{ counts: Counts; rea
     ]),
     ...by("kind_relay", seen, (s) => `${s.kind} ${s.relay_id}`, sizes),
     ...by("pubkey_relay", seen, (s) => `${s.pubkey} ${s.relay_id}`, sizes),
+    ...by("pubkey_day", dated, (e) => `${e.pubkey} ${dayOf(e)} ${e.kind}`, (some) => [some.length]),
     ...by("day", dated, (e) => `${dayOf(e)} ${e.kind}`, ofDay),
     ...by("day", dated, (e) => `${dayOf(e)} -1`, ofDay),
   ]);
