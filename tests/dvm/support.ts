@@ -53,6 +53,7 @@ export async function baseOf(
     verifier,
     publisher,
     guests: publisher,
+    reader: store,
     wallet: undefined,
     clock,
     signer: MACHINE,
