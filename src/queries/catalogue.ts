@@ -2,6 +2,7 @@
 // a file of its own and a line here; HTTP routes, DVM jobs, their announcement and the command line
 // follow from it.
 import { compare } from "./compare.ts";
+import { completeness } from "./completeness.ts";
 import { coverage } from "./coverage.ts";
 import { eventCount } from "./event_count.ts";
 import { eventDailyCounts } from "./event_daily_counts.ts";
@@ -46,6 +47,7 @@ export const CATALOGUE: readonly Query[] = [
   relayChanges,
   relayMetadataLatest,
   compare,
+  completeness,
   coverage,
   events,
   latestReplaceableEvents,

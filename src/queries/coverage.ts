@@ -5,6 +5,7 @@ import { choiceParam, relayParam } from "./params.ts";
 import { defineQuery, type KeyedRow } from "./query.ts";
 import { relayRow, timeRow } from "./rows.ts";
 import type { CoverageState } from "../model/coverage.ts";
+import { coverageWords } from "../model/coverage_words.ts";
 
 const STATES = ["closed", "open", "gap"] as const;
 
@@ -27,6 +28,7 @@ export const coverage = defineQuery({
     ),
     proof: z.string().nullable().describe("Of a closed span: what proves it"),
     reason: z.string().nullable().describe("Of the others: how the last request ended"),
+    meaning: z.string().describe("The same in a sentence"),
     missing: z.int().nullable().describe("Of a gap: events that the relay counts and we lack"),
     updated_at: timeRow("When this was found out"),
   }),
@@ -50,7 +52,7 @@ export const coverage = defineQuery({
       order by r.url, c.filter_id, -c.since
       limit ${limit}`;
     return rows.map(({ filter_id, ...row }): Keyed => ({
-      row,
+      row: { ...row, meaning: coverageWords(row) },
       key: [row.relay_url, filter_id, row.since],
     }));
   },
@@ -70,6 +72,6 @@ interface CoverageRow {
 }
 
 type Keyed = KeyedRow<
-  Omit<CoverageRow, "filter_id">,
+  Omit<CoverageRow, "filter_id"> & { meaning: string },
   [relayUrl: string, filterId: number, since: number]
 >;

@@ -40,6 +40,7 @@ const GIVEN: Record<string, Record<string, string>[]> = {
   uptime: [{ at: String(AT) }, { at: String(AT), span: "24h" }],
   relay_changes: [{}, { type: "state" }],
   compare: [{}, { relay: "alpha.example.com" }],
+  completeness: [{}, { relay: "alpha.example.com" }],
   coverage: [{}, { state: "closed" }, { relay: "alpha.example.com" }],
   event_daily_counts: [{
     since: String((EVENT?.created_at ?? 0) - 100 * 86_400),
