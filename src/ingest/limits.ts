@@ -6,7 +6,7 @@ export interface IngestLimits {
   event: Readonly<EventLimits>;
   /** Ids of stored events kept in memory, about 200 bytes each. */
   knownIds: number;
-  /** Rows in one write. */
+  /** New events in one write; of sightings of stored ones four times as many. */
   batchRows: number;
   /** Pages that may wait for the writer. */
   waitingPages: number;

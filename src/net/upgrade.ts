@@ -107,7 +107,8 @@ class UpgradedWebSocket extends WebSocket {
       // ws's own bounds on frames of one byte each.
       maxBufferedChunks: 256 * 1024,
       maxFragments: 16 * 1024,
-      skipUTF8Validation: false,
+      // Whoever reads the text checks it, in the same pass.
+      skipUTF8Validation: true,
     });
     this.pause();
   }

@@ -180,7 +180,8 @@ class LoopbackRelay implements HostileRelay, RelayShared {
       this.log.opened();
       const scheme = this.#tls === undefined ? "ws" : "wss";
       const url = `${scheme}://${request.headers.host}${request.url}`;
-      const client = new ClientConnection(webSocket, this.log.connections.total, url, this);
+      const { total } = this.log.connections;
+      const client = new ClientConnection(webSocket, socket, total, url, this);
       this.#clients.add(client);
       webSocket.on("close", () => {
         this.#clients.delete(client);

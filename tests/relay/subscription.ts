@@ -18,17 +18,32 @@ export interface Outlet {
   disconnect(code?: number): void;
 }
 
+const texts = new WeakMap<object, string>();
+
+/** An event's JSON, made once: nobody changes an event that a relay has. */
+function jsonOf(event: unknown): string {
+  if (typeof event !== "object" || event === null) return JSON.stringify(event);
+  let text = texts.get(event);
+  if (text === undefined) {
+    text = JSON.stringify(event);
+    texts.set(event, text);
+  }
+  return text;
+}
+
 /** A subscription at work. */
 export class RelaySubscription {
   readonly id: string;
   readonly #filters: readonly WireFilter[];
   readonly #outlet: Outlet;
+  readonly #quotedId: string;
   readonly #stopped = new AbortController();
   #state: "stored" | "live" | "mute" = "stored";
   #pending: NostrEvent[] = [];
 
   constructor(id: string, filters: readonly WireFilter[], outlet: Outlet) {
     this.id = id;
+    this.#quotedId = JSON.stringify(id);
     this.#filters = filters;
     this.#outlet = outlet;
   }
@@ -44,7 +59,7 @@ export class RelaySubscription {
       if (this.#stopped.signal.aborted) return true;
       switch (step.do) {
         case "event":
-          this.#outlet.send(JSON.stringify(["EVENT", this.id, step.event]));
+          this.#outlet.send(`["EVENT",${this.#quotedId},${jsonOf(step.event)}]`);
           break;
         case "eose":
           this.#outlet.send(
@@ -80,7 +95,7 @@ export class RelaySubscription {
     if (this.#stopped.signal.aborted || this.#state === "mute") return;
     if (!this.#filters.some((filter) => matchesWireFilter(event, filter))) return;
     if (this.#state === "stored") this.#pending.push(event);
-    else this.#outlet.send(JSON.stringify(["EVENT", this.id, event]));
+    else this.#outlet.send(`["EVENT",${this.#quotedId},${jsonOf(event)}]`);
   }
 
   #wait(ms: number): Promise<void> {
