@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type CommandCall, type CommandSpec, UsageError } from "../../src/commands/command.ts";
 import { COMMANDS } from "../../src/commands/commands.ts";
-import { VERSION } from "../../src/lib/version.ts";
+import { commit, VERSION } from "../../src/lib/version.ts";
 import { runBigbrotr } from "../support/test_io.ts";
 
 /** A command that does what `run` says. */
@@ -18,9 +18,9 @@ function leaves(commands: readonly CommandSpec[], words: string[] = []): [string
   });
 }
 
-Deno.test("--version prints the version alone", async () => {
+Deno.test("--version prints version and commit, and nothing else", async () => {
   const { code, stdout, stderr } = await runBigbrotr(["--version"]);
-  assert.deepEqual([code, stdout, stderr], [0, `${VERSION}\n`, ""]);
+  assert.deepEqual([code, stdout, stderr], [0, `${VERSION} (${commit()})\n`, ""]);
 });
 
 Deno.test("--help lists every command and ends well", async () => {
