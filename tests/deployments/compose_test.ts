@@ -198,3 +198,23 @@ Deno.test("secrets are made once, closed to others, and kept", async () => {
   const checked = await runCommand(["config", "check"], env);
   assert.equal(checked.code, 0, checked.stderr);
 });
+
+Deno.test("Alertmanager refuses to start while nobody would hear of an alert", async () => {
+  await using folder = await tempFolder();
+  const file = await folder.write("alert_webhook_url", "");
+  const compose = parse(await text(SHARED), { merge: true });
+  const [shell, option, script] = at(compose, "services", "alertmanager", "entrypoint") as string[];
+  assert.deepEqual([shell, option], ["sh", "-c"]);
+  // Compose writes $$ for $; the program itself is not here.
+  const own = (script ?? "").replaceAll("$$", "$")
+    .replaceAll("/run/secrets/alert_webhook_url", file)
+    .replace("exec /bin/alertmanager", "echo started");
+  const empty = await tool("sh", ["-c", own]);
+  assert.equal(empty.code, 1);
+  assert.match(empty.text, /alert_webhook_url is empty/);
+  assert.doesNotMatch(empty.text, /started/);
+  await Deno.writeTextFile(file, "http://127.0.0.1:9/hook\n");
+  const filled = await tool("sh", ["-c", own]);
+  assert.equal(filled.code, 0, filled.text);
+  assert.match(filled.text, /^started /);
+});
