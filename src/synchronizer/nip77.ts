@@ -1,8 +1,6 @@
 // NIP-77 in one relay's turn: whether it really works there, where it is worth while, and when what
 // is closed is compared once more. In: a session and a ledger. Out: reconciled ground; the verdict
 // and how far the last comparison came are remembered under the relay and filter.
-import { createHash } from "node:crypto";
-import { z } from "zod";
 import type { PageResult } from "../ingest/ingest.ts";
 import { logger } from "../lib/log.ts";
 import type { CoverageWindow } from "../model/coverage.ts";
@@ -12,18 +10,17 @@ import { isHex } from "../model/hex.ts";
 import { insertSightings } from "../store/event_relays.ts";
 import { knownEvents } from "../store/events.ts";
 import type { Store } from "../store/connect.ts";
-import { getState, putState } from "../store/service_state.ts";
 import { countInWindow } from "../store/sighted_ids.ts";
-import { IdSet } from "./id_set.ts";
 import type { Ledger } from "./ledger.ts";
 import type { SyncLimits } from "./limits.ts";
-import { negotiate, type Negotiation } from "./negotiate.ts";
+import { Nip77Memory, type Remembered } from "./nip77_memory.ts";
+import { probeNip77 } from "./nip77_probe.ts";
 import { OurSide } from "./our_side.ts";
 import type { PageAnswer } from "./page.ts";
 import type { OpenReason } from "./reasons.ts";
 import { recompare } from "./recompare.ts";
 import { reconcile, type Reconciliation } from "./reconcile.ts";
-import type { NegentropyOptions, RelaySession } from "./session.ts";
+import type { RelaySession } from "./session.ts";
 
 /** What it works with. */
 export interface Nip77Deps {
@@ -54,55 +51,36 @@ export interface Nip77Deps {
   mustStop(): OpenReason | undefined;
 }
 
-const SERVICE = "synchronizer";
-const NIP_NEGENTROPY = 77;
 const VERDICT_SECONDS = 86_400;
 const NARROW_SECONDS = 86_400;
 /** New ground up to this is looked at together with a comparison of everything, where one is due. */
 const RECENT_SECONDS = 2 * 86_400;
 /** Archived events in new ground of less than a day that make reconciling cheaper than a page. */
 const FEW_EVENTS = 20;
-/** A relay that does not list NIP-77 is not waited for long: mostly it does not know the verb, */
-const UNCLAIMED_IDLE_MS = 5_000;
-/** or says so in a NOTICE. */
-const UNCLAIMED_NOTICE_MS = 250;
 const LOOKUP_IDS = 1_000;
-const NOTHING: CoverageWindow = { since: 0, until: 0 };
-
-const remembered = z.object({
-  works: z.boolean(),
-  /** When that was found out, Unix seconds. */
-  triedAt: z.number(),
-  /** When a comparison of everything was begun that has come to its end. */
-  recheckedAt: z.number().optional(),
-  /** One that has not: when it was begun, and the newest second that it has yet to compare. */
-  recheck: z.object({ startedAt: z.number(), below: z.number() }).optional(),
-});
-type Remembered = z.infer<typeof remembered>;
 
 const log = logger("synchronizer");
 
 /** NIP-77 for one relay and filter, during one turn. */
 export class Nip77 {
   readonly #deps: Nip77Deps;
-  readonly #key: string;
+  readonly #memory: Nip77Memory;
   readonly #ours: OurSide;
-  #state: Remembered | undefined;
   #session: RelaySession | undefined;
 
   /** Reads what is remembered. */
   static async open(deps: Nip77Deps): Promise<Nip77> {
-    const digest = createHash("sha256").update(deps.filterKey).digest("hex").slice(0, 16);
-    const key = `nip77:${deps.relayId}:${digest}`;
-    const state = await getState(deps.store, SERVICE, key, remembered, signalOf(deps));
-    return new Nip77(deps, key, state);
+    return new Nip77(deps, await Nip77Memory.open(deps));
   }
 
-  private constructor(deps: Nip77Deps, key: string, state: Remembered | undefined) {
+  private constructor(deps: Nip77Deps, memory: Nip77Memory) {
     this.#deps = deps;
-    this.#key = key;
+    this.#memory = memory;
     this.#ours = new OurSide({ ...deps, maxIds: deps.limits.reconcileIds });
-    this.#state = state;
+  }
+
+  get #state(): Remembered | undefined {
+    return this.#memory.state;
   }
 
   /** From now on the relay can be asked. */
@@ -140,7 +118,10 @@ export class Nip77 {
     if (session === undefined || this.#deps.filter.search !== undefined) return false;
     const state = this.#state;
     if (state !== undefined && state.triedAt > this.#deps.now - VERDICT_SECONDS) return state.works;
-    const works = await this.#probe(session);
+    const works = await probeNip77(session, {
+      ...this.#deps,
+      within: (window) => this.#within(window),
+    });
     await this.#remember({ ...state, works, triedAt: this.#deps.now });
     return works;
   }
@@ -197,41 +178,6 @@ export class Nip77 {
       });
     }
     return done;
-  }
-
-  /**
-   * True when the relay lists an event that it has just given; an empty one need only answer. One
-   * that does not list NIP-77 is first asked whether it knows the verb: one message, no REQ.
-   */
-  async #probe(session: RelaySession): Promise<boolean> {
-    const { window: all, signal, take } = this.#deps;
-    const isClaimed = session.claims.nips.includes(NIP_NEGENTROPY);
-    if (!isClaimed) {
-      const found = await this.#askFor(NOTHING, session, {
-        idleMs: UNCLAIMED_IDLE_MS,
-        noticeGraceMs: UNCLAIMED_NOTICE_MS,
-      });
-      if (!answers(found)) return false;
-    }
-    const page = await session.page({ ...this.#within(all), limit: 1 }, { signal });
-    const { accepted: [event] } = await take(page);
-    const second = event?.created_at;
-    const window = second === undefined ? NOTHING : { since: second, until: second };
-    const found = await this.#askFor(window, session, {});
-    if (!found.ok) return answers(found);
-    return event === undefined || found.need.has(event.id);
-  }
-
-  async #askFor(
-    window: CoverageWindow,
-    session: RelaySession,
-    options: NegentropyOptions,
-  ): Promise<Negotiation> {
-    const { limits, signal } = this.#deps;
-    await using negentropy = session.negentropy(this.#within(window), { ...options, signal });
-    const found = await negotiate(negentropy, new IdSet(0), window, limits.reconcileIds);
-    signal?.throwIfAborted();
-    return found;
   }
 
   async #reconcile(
@@ -321,10 +267,8 @@ export class Nip77 {
     return since === 0 ? { ...filter, until } : { ...filter, since, until };
   }
 
-  async #remember(state: Remembered): Promise<void> {
-    this.#state = state;
-    const { store, now } = this.#deps;
-    await putState(store, SERVICE, this.#key, state, { at: now, ...signalOf(this.#deps) });
+  #remember(state: Remembered): Promise<void> {
+    return this.#memory.remember(state);
   }
 
   #requireSession(): RelaySession {
@@ -339,10 +283,6 @@ export class Nip77 {
 }
 
 /** Whether the relay has answered in the protocol, if only that it is too much. */
-function answers(found: Negotiation): boolean {
-  return found.ok || found.why === "overflow";
-}
-
 function signalOf({ signal }: Nip77Deps): { signal?: AbortSignal } {
   return signal === undefined ? {} : { signal };
 }
