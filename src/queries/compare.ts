@@ -47,8 +47,7 @@ const ours = z.object({
 /** Reports of any monitor beside our checks. */
 export const compare = defineQuery({
   name: "compare",
-  summary:
-    "Other monitors' reports (kind 30166) as archived, newest first, each beside our verdict.",
+  summary: "Reports of other monitors (kind 30166) as archived, newest first, beside our verdict.",
   cost: "One page of reports by index, with one check of ours each",
   params: z.object({
     relay: relayParam("Only reports on this relay").optional(),
