@@ -2,9 +2,7 @@
 // what was proven is written down. In: a relay, a filter, a window. Out: a report, and rows in the
 // store. Used by the stage for its turns and by the command `sync`; knows neither.
 import type { Ingest, PageResult } from "../ingest/ingest.ts";
-import { addDrops } from "../ingest/drop.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
-import { deadline } from "../lib/deadline.ts";
 import type { CoverageInterval, CoverageWindow } from "../model/coverage.ts";
 import type { BlockList } from "../model/block_list.ts";
 import { canonicalFilter, type Filter } from "../model/filter.ts";
@@ -12,7 +10,6 @@ import type { RelayUrl } from "../model/relay_url.ts";
 import { retentionBounds, type RetentionRule } from "../model/retention.ts";
 import type { Dialer, DialFailure } from "../net/dialer.ts";
 import { HostSlots } from "../net/host_slots.ts";
-import { takeTurn } from "../net/turn.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { readCoverage, replaceCoverage } from "../store/coverage.ts";
@@ -21,6 +18,7 @@ import { ensureRelay } from "../store/relays.ts";
 import { relayClaims } from "./claims.ts";
 import { SeenParts } from "./dense.ts";
 import { type FillDeps, fillHoles } from "./fill_holes.ts";
+import { takeHostTurn } from "./host_turn.ts";
 import { Ledger } from "./ledger.ts";
 import { DEFAULT_SYNC_LIMITS, type SyncLimits } from "./limits.ts";
 import { Nip77 } from "./nip77.ts";
@@ -28,6 +26,7 @@ import type { PageAnswer } from "./page.ts";
 import type { OpenReason } from "./reasons.ts";
 import { outcomeOf, type SyncProgress, type SyncReport } from "./report.ts";
 import { openSession, type RelaySession } from "./session.ts";
+import { TurnTally } from "./turn_tally.ts";
 import { within } from "./window_filter.ts";
 
 export { DEFAULT_SYNC_LIMITS, type SyncLimits, type SyncProgress, type SyncReport };
@@ -65,8 +64,6 @@ export interface SyncRequest {
 /** Sightings of archived events come without a page. */
 const NO_PAGE = { received: 0, newEvents: 0, repeated: 0 };
 
-const DAY_SECONDS = 86_400;
-
 /** The ledger is written at most so often, and at the end. */
 const SAVE_EVERY_MS = 1000;
 
@@ -98,22 +95,8 @@ class Turn {
   readonly #ledger: Ledger;
   readonly #seen = new SeenParts();
   readonly #startedMs: number;
-  readonly #progress: SyncProgress = {
-    received: 0,
-    newEvents: 0,
-    newSightings: 0,
-    repeated: 0,
-    dropped: {},
-    requests: 0,
-    bytes: 0,
-    reached: undefined,
-    gaps: 0,
-  };
+  readonly #tally: TurnTally;
   #session: RelaySession | undefined;
-  /** Events of the last day that came in pages. */
-  #recent = 0;
-  /** Where the newest hole begins, if it ends in the present. */
-  #newestSince: number | undefined;
   #savedMs = -Infinity;
   #saved: readonly CoverageInterval[];
 
@@ -155,6 +138,7 @@ class Turn {
     const { overlapSeconds, gapRetrySeconds, proveSeconds } = this.#limits;
     this.#ledger = new Ledger(stored, { now, overlapSeconds, gapRetrySeconds, proveSeconds });
     this.#saved = stored;
+    this.#tally = new TurnTally(this.#window, request.onProgress);
   }
 
   /** What the live tail has followed meanwhile. */
@@ -170,14 +154,17 @@ class Turn {
     const nip77 = await this.#openNip77();
     const holes = this.#ledger.todo(this.#window, { proveFollowed: nip77.hasWorked })
       .flatMap((hole) => splitAt(hole, this.#keptSince));
-    const [newest] = holes;
-    if (newest?.until === this.#window.until) this.#newestSince = newest.since;
+    this.#tally.begin(holes);
     if (holes.length === 0 && !nip77.recheckIsDue) {
       await this.#save();
       return this.#report({});
     }
     const { signal } = this.#request;
-    const turn = await this.#takeTurn();
+    const turn = await takeHostTurn(
+      this.#url,
+      { ...this.#deps, slots: this.#deps.slots ?? new HostSlots() },
+      { waitMs: this.#limits.slotWaitMs, signal },
+    );
     if (turn === undefined) return this.#report({ outcome: "busy" });
     if (!turn.ok) return await this.#failed(holes, turn.failure);
     using held = turn.value;
@@ -195,7 +182,6 @@ class Turn {
     this.#session = session;
     nip77.use(session);
     const reason = await fillHoles(holes, this.#fillDeps(session, nip77));
-    this.#measure();
     await this.#save();
     return this.#report(reason === undefined ? {} : { reason });
   }
@@ -210,7 +196,7 @@ class Turn {
       limits: this.#limits,
       signal: this.#request.signal,
       fetch: (window, options) => {
-        this.#progress.reached = Math.min(this.#progress.reached ?? Infinity, window.until);
+        this.#tally.reach(window.until);
         return session.page(within(this.#filter, window), options);
       },
       take: (page) => this.#take(page),
@@ -260,39 +246,17 @@ class Turn {
       seenAt: unixSeconds(this.#clock),
     }, { signal: this.#request.signal });
     this.#seen.note(result.accepted);
-    const dayAgo = this.#window.until - DAY_SECONDS;
-    for (const event of result.accepted) if (event.created_at > dayAgo) this.#recent += 1;
     this.#tell(result);
     return result;
   }
 
   #tell(result: PageResult): void {
-    const progress = this.#progress;
-    progress.received += result.received;
-    progress.newEvents += result.newEvents;
-    progress.newSightings += result.newSightings;
-    progress.repeated += result.repeated;
-    addDrops(progress.dropped, result.dropped);
-    this.#measure();
-    progress.gaps = this.#ledger.intervals.filter((held) => held.state === "gap").length;
-    this.#request.onProgress?.({ ...progress, dropped: { ...progress.dropped } }, result);
+    const gaps = this.#ledger.intervals.filter((held) => held.state === "gap").length;
+    this.#tally.note(result, { ...this.#cost(), gaps });
   }
 
-  #measure(): void {
-    this.#progress.requests = this.#session?.requests ?? 0;
-    this.#progress.bytes = this.#session?.bytes ?? 0;
-  }
-
-  /** The right to connect to the host; undefined when others hold it for too long. */
-  async #takeTurn(): Promise<Awaited<ReturnType<typeof takeTurn>> | undefined> {
-    const { dialer, slots = new HostSlots(), blocked } = this.#deps;
-    using limit = deadline(this.#limits.slotWaitMs, { signal: this.#request.signal });
-    try {
-      return await takeTurn(this.#url, { dialer, slots, blocked, signal: limit.signal });
-    } catch (error) {
-      if (limit.expired) return undefined;
-      throw error;
-    }
+  #cost(): { requests: number; bytes: number } {
+    return { requests: this.#session?.requests ?? 0, bytes: this.#session?.bytes ?? 0 };
   }
 
   async #failed(holes: readonly CoverageWindow[], failure: DialFailure): Promise<SyncReport> {
@@ -321,7 +285,8 @@ class Turn {
       held.until >= window.since && held.since <= window.until
     );
     return {
-      ...this.#progress,
+      ...this.#tally.progress,
+      ...this.#cost(),
       url: this.#url,
       relayId: this.#relayId,
       window,
@@ -329,18 +294,9 @@ class Turn {
       ...end,
       gaps: coverage.filter((held) => held.state === "gap"),
       coverage,
-      ...this.#eventsPerDay(),
+      ...this.#tally.eventsPerDay(),
       elapsedMs: this.#clock.monotonicMs() - this.#startedMs,
     };
-  }
-
-  /** From the newest ground that was walked: as much of the last day as there is of it. */
-  #eventsPerDay(): { eventsPerDay?: number } {
-    const { until } = this.#window;
-    const { reached } = this.#progress;
-    if (this.#newestSince === undefined || reached === undefined) return {};
-    const seconds = until - Math.max(this.#newestSince, reached, until - DAY_SECONDS);
-    return seconds < 60 ? {} : { eventsPerDay: this.#recent * DAY_SECONDS / seconds };
   }
 }
 

@@ -6,7 +6,6 @@
 import type { Ingest, PageResult } from "../ingest/ingest.ts";
 import { type Clock, unixSeconds } from "../lib/clock.ts";
 import type { Count } from "../lib/cycle.ts";
-import { deadline } from "../lib/deadline.ts";
 import { TaskGroup } from "../lib/task_group.ts";
 import type { BlockList } from "../model/block_list.ts";
 import type { CoverageWindow } from "../model/coverage.ts";
@@ -16,11 +15,13 @@ import type { RelayUrl } from "../model/relay_url.ts";
 import type { Dialer, DialFailure } from "../net/dialer.ts";
 import type { HostSlots } from "../net/host_slots.ts";
 import { retryAfterMs } from "../net/retry_after.ts";
-import { takeTurn } from "../net/turn.ts";
 import { connectRelay, type RelayConnection } from "../nostr/relay_connection.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { SubscriptionEnd } from "../nostr/exchange.ts";
+import { CatchUp } from "./catch_up.ts";
 import { FollowedGround } from "./followed_ground.ts";
+import { FrameRate } from "./frame_rate.ts";
+import { takeHostTurn } from "./host_turn.ts";
 import { MicroBatches } from "./micro_batches.ts";
 import { stopReason } from "./stop_reason.ts";
 import type { TailEnd, TailEndReason } from "./tail_rest.ts";
@@ -81,7 +82,6 @@ type Item = { event: unknown } | "eose";
 
 /** A session never asks further back than this: that is what turns are for. */
 const MAX_CATCH_UP_SECONDS = 900;
-const RATE_WINDOW_MS = 60_000;
 
 /** A session to come. */
 export class Tail {
@@ -95,12 +95,13 @@ export class Tail {
   #batches: MicroBatches<Item> | undefined;
   #liveSinceMs: number | undefined;
   #liveEvents = 0;
-  #frames = { count: 0, atMs: 0 };
+  readonly #frames: FrameRate;
 
   constructor(deps: TailDeps, request: TailRequest) {
     this.#deps = deps;
     this.request = request;
     this.#ground = new FollowedGround(request.spans);
+    this.#frames = new FrameRate(deps.limits.maxRate);
   }
 
   get state(): TailState {
@@ -134,14 +135,8 @@ export class Tail {
 
   /** Ends it when it sends too much. */
   checkRate(): void {
-    const { clock, limits } = this.#deps;
-    const nowMs = clock.monotonicMs();
     const frames = this.#connection?.framesReceived ?? 0;
-    if (nowMs - this.#frames.atMs >= RATE_WINDOW_MS || frames < this.#frames.count) {
-      this.#frames = { count: frames, atMs: nowMs };
-    }
-    const most = limits.maxRate * RATE_WINDOW_MS / 1000;
-    if (frames - this.#frames.count > most) this.stop("flooding");
+    if (this.#frames.isOver(frames, this.#deps.clock.monotonicMs())) this.stop("flooding");
   }
 
   /** Follows until something ends it. Rejects for a broken store, or with `signal.reason`. */
@@ -160,7 +155,8 @@ export class Tail {
 
   async #session(signal: AbortSignal): Promise<TailEnd> {
     const { limits, dialer, signer } = this.#deps;
-    const turn = await this.#takeTurn(signal);
+    const waitMs = limits.slotWaitMs;
+    const turn = await takeHostTurn(this.request.url, this.#deps, { waitMs, signal });
     if (turn === undefined) return this.#end("busy");
     if (!turn.ok) return this.#failed(turn.failure);
     using _slot = turn.value;
@@ -296,17 +292,6 @@ export class Tail {
     return Math.max(0, this.request.since, from, now - MAX_CATCH_UP_SECONDS);
   }
 
-  async #takeTurn(signal: AbortSignal): Promise<Awaited<ReturnType<typeof takeTurn>> | undefined> {
-    const { dialer, slots, blocked, limits } = this.#deps;
-    using limit = deadline(limits.slotWaitMs, { signal });
-    try {
-      return await takeTurn(this.request.url, { dialer, slots, blocked, signal: limit.signal });
-    } catch (error) {
-      if (limit.expired) return undefined;
-      throw error;
-    }
-  }
-
   #failed({ reason, headers }: DialFailure): TailEnd {
     const end = this.#end(reason === "blocked" ? "blocked" : "unreachable");
     return { ...end, retryAfterMs: retryAfterMs(headers) };
@@ -318,42 +303,6 @@ export class Tail {
 
   get #liveMs(): number {
     return this.#liveSinceMs === undefined ? 0 : this.#deps.clock.monotonicMs() - this.#liveSinceMs;
-  }
-}
-
-/**
- * The stored events at the start of a session: a page, newest first. Down to its oldest event nothing
- * is missing, and nothing at all when none came, so that the session vouches from there on.
- */
-class CatchUp {
-  readonly startedAt: number;
-  readonly #since: number;
-  readonly #ids = new Set<string>();
-  #oldest: number | undefined;
-  #isSorted = true;
-
-  constructor(since: number, startedAt: number) {
-    this.#since = since;
-    this.startedAt = startedAt;
-  }
-
-  note({ received, accepted }: PageResult): void {
-    // Nothing can be said of a page that held only what is not taken.
-    if (received > 0 && accepted.length === 0) this.#isSorted = false;
-    for (const { id, created_at } of accepted) {
-      // What the second filter brings may be older, or come again.
-      if (created_at < this.#since || this.#ids.has(id)) continue;
-      this.#ids.add(id);
-      if (created_at > (this.#oldest ?? Infinity)) this.#isSorted = false;
-      this.#oldest = Math.min(this.#oldest ?? created_at, created_at);
-    }
-  }
-
-  /** From this second on nothing is missing, if the relay keeps its word. */
-  get from(): number {
-    // Of the oldest event's own second, and of the one in which we asked, a part may be cut off.
-    if (!this.#isSorted) return this.startedAt + 1;
-    return this.#oldest === undefined ? this.#since : this.#oldest + 1;
   }
 }
 

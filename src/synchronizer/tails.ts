@@ -7,24 +7,18 @@ import type { Config } from "../config/config.ts";
 import type { Ingest } from "../ingest/ingest.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { Count, CycleContext, CycleTask } from "../lib/cycle.ts";
-import { deadline } from "../lib/deadline.ts";
 import { logger } from "../lib/log.ts";
 import { isAbort, TaskGroup } from "../lib/task_group.ts";
 import { errorText } from "../lib/text.ts";
 import { canonicalFilter } from "../model/filter.ts";
 import { type Network, NETWORKS } from "../model/network.ts";
+import { retentionBounds } from "../model/retention.ts";
 import type { BlockSource } from "../net/block_source.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { HostSlots } from "../net/host_slots.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
-import {
-  claimRelaysForTail,
-  releaseTails,
-  saveTails,
-  type TailClaim,
-  type TailRelease,
-} from "../store/relay_tails.ts";
+import type { TailClaim } from "../store/relay_tails.ts";
 import { countPage } from "./counts.ts";
 import { isInfrastructure } from "./faults.ts";
 import { LagMeter } from "./lag_meter.ts";
@@ -32,7 +26,8 @@ import type { PriorityList } from "./priority_list.ts";
 import { relaySettings, tailLimits } from "./settings.ts";
 import { Tail } from "./tail.ts";
 import type { SynchronizerMetrics } from "./turns.ts";
-import { failuresAfter, nextTailAt, type TailEnd } from "./tail_rest.ts";
+import { TailLeases } from "./tail_leases.ts";
+import type { TailEnd } from "./tail_rest.ts";
 
 /** What the live half reports beyond its counts. */
 export interface TailMetrics extends SynchronizerMetrics {
@@ -58,8 +53,6 @@ export interface TailsDeps {
   random?: (() => number) | undefined;
 }
 
-/** A killed process's relays wait so long for another one to follow them. */
-const LEASE_SECONDS = 60;
 const SAVE_EVERY_MS = 10_000;
 const TICK_MS = 500;
 /** How long to wait when there was nobody to follow. */
@@ -72,10 +65,6 @@ const REVIEW_EVERY_MS = 60_000;
 const DISPLACE_FACTOR = 1.5;
 /** nor within its first minutes. */
 const SETTLED_MS = 600_000;
-/** At the end of the process this stands between a signal and the exit. */
-const GIVE_BACK_MS = 2_000;
-/** Spans are kept longer than ground is left unproven, and then some. */
-const FORGET_SECONDS = 7 * 86_400;
 
 const log = logger("tail");
 
@@ -110,14 +99,10 @@ class Tails {
   readonly #signal: AbortSignal;
   readonly #count: Count;
   readonly #clock: Clock;
-  /** Each cycle has leases of its own: those of a failed one end by themselves. */
-  readonly #owner = crypto.randomUUID();
+  readonly #leases: TailLeases;
   readonly #lanes: readonly Lane[];
   readonly #sessions = new Map<number, Session>();
-  /** Leases to be given back with the next tick. */
-  #ended: TailRelease[] = [];
   readonly #lag = new LagMeter();
-  #nextDueAt = Infinity;
 
   constructor(deps: TailsDeps, { signal, count }: CycleContext) {
     this.#deps = deps;
@@ -125,6 +110,7 @@ class Tails {
     this.#count = count;
     this.#clock = deps.clock ?? systemClock;
     this.#lanes = lanesOf(deps);
+    this.#leases = new TailLeases({ ...deps, clock: this.#clock });
   }
 
   /** How it stands now. */
@@ -148,7 +134,7 @@ class Tails {
       group.spawn("keeper", (signal) => this.#keep(group, signal));
       await group.join();
     } finally {
-      await this.#giveBack();
+      await this.#leases.giveBack();
     }
     this.#signal.throwIfAborted();
   }
@@ -158,14 +144,13 @@ class Tails {
     const startMs = this.#clock.monotonicMs();
     while (!signal.aborted) {
       const nowMs = this.#clock.monotonicMs() - startMs;
-      await this.#release(signal);
+      await this.#leases.release(signal);
       for (const { tail } of this.#sessions.values()) tail.checkRate();
       if (nowMs >= due.save) {
         due.save = nowMs + SAVE_EVERY_MS;
         await this.#save(signal);
       }
-      if (nowMs >= due.claim || unixSeconds(this.#clock) >= this.#nextDueAt) {
-        this.#nextDueAt = Infinity;
+      if (nowMs >= due.claim || this.#leases.isOneDue()) {
         const isDry = await this.#claim(group, signal);
         due.claim = isDry ? nowMs + IDLE_CLAIM_MS : nowMs;
       }
@@ -183,7 +168,7 @@ class Tails {
     for (const lane of this.#lanes) {
       const limit = Math.min(CLAIM_BATCH, lane.places - this.#inLane(lane).length);
       if (limit <= 0) continue;
-      const claims = await this.#claimFor(lane, limit, undefined, signal);
+      const claims = await this.#leases.claim(lane.networks, limit, signal);
       if (claims.length === limit) isDry = false;
       for (const claim of claims) await this.#start(claim, group);
     }
@@ -201,36 +186,20 @@ class Tails {
         .toSorted((a, b) => rateOf(a) - rateOf(b))[0];
       if (least === undefined) continue;
       const above = Math.max(1, rateOf(least) * DISPLACE_FACTOR);
-      const [claim] = await this.#claimFor(lane, 1, above, signal);
+      const [claim] = await this.#leases.claim(lane.networks, 1, signal, above);
       if (claim === undefined) continue;
       least.tail.stop("displaced");
       await this.#start(claim, group);
     }
   }
 
-  async #claimFor(
-    lane: Lane,
-    limit: number,
-    above: number | undefined,
-    signal: AbortSignal,
-  ): Promise<TailClaim[]> {
-    const { store, priority } = this.#deps;
-    return await claimRelaysForTail(store, {
-      networks: lane.networks,
-      named: await priority.current(),
-      at: unixSeconds(this.#clock),
-      leaseSeconds: LEASE_SECONDS,
-      owner: this.#owner,
-      limit,
-      above,
-      signal,
-    });
-  }
-
   async #start(claim: TailClaim, group: TaskGroup): Promise<void> {
     const { config, blocks, metrics, ...deps } = this.#deps;
     const { request } = relaySettings(claim, config);
-    const { filter = {}, since = 0 } = request;
+    const { filter = {} } = request;
+    // What retention would delete again is not asked for.
+    const kept = retentionBounds(request.retention ?? [], filter, unixSeconds(this.#clock));
+    const since = Math.max(request.since ?? 0, kept.since);
     const filterKey = canonicalFilter(filter);
     const tail = new Tail({
       ...deps,
@@ -275,67 +244,25 @@ class Tails {
     }
   }
 
-  /** Counts the end of a session, and gives its lease back with the next tick. */
+  /** Counts the end of a session, and has its lease given back. */
   #note({ claim, tail, filterKey }: Session, end: TailEnd): void {
-    const { random = Math.random } = this.#deps;
     this.#count(`ended_${end.reason}`);
     log.debug("{url}: {reason} after {liveMs} ms", { url: claim.url, ...end });
     if (end.reason === "lease_lost") return;
-    const isOurs = end.reason === "stopped" || end.reason === "displaced";
-    const failures = isOurs ? claim.failures : failuresAfter(end, claim.failures);
-    const now = unixSeconds(this.#clock);
-    const dueAt = end.reason === "stopped" ? now : nextTailAt(end, { now, failures, random });
-    this.#nextDueAt = Math.min(this.#nextDueAt, dueAt);
-    this.#ended.push({
-      relayId: claim.id,
-      dueAt,
-      failures,
-      reason: end.reason,
-      filter: filterKey,
-      spans: tail.spans(),
-      rate: tail.rate,
-    });
+    this.#leases.end(claim, end, { filter: filterKey, spans: tail.spans(), rate: tail.rate });
   }
 
   /** Prolongs the leases and writes down how far each relay was followed. */
   async #save(signal: AbortSignal): Promise<void> {
     const sessions = [...this.#sessions.values()];
     this.#count("rounds");
-    if (sessions.length === 0) return;
-    const now = unixSeconds(this.#clock);
     const list = sessions.map(({ claim, tail, filterKey }) => ({
       relayId: claim.id,
       filter: filterKey,
-      spans: tail.spans().filter((span) => span.until > now - FORGET_SECONDS),
+      spans: tail.spans(),
     }));
-    const kept = await saveTails(this.#deps.store, list, {
-      until: now + LEASE_SECONDS,
-      owner: this.#owner,
-      signal,
-    });
+    const kept = await this.#leases.save(list, signal);
     for (const { claim, tail } of sessions) if (!kept.has(claim.id)) tail.stop("lease_lost");
-  }
-
-  async #release(signal?: AbortSignal): Promise<void> {
-    if (this.#ended.length === 0) return;
-    const ended = this.#ended;
-    this.#ended = [];
-    await releaseTails(this.#deps.store, ended, {
-      owner: this.#owner,
-      ...(signal === undefined ? {} : { signal }),
-    });
-  }
-
-  /** The next process should not have to wait for the leases' end. */
-  async #giveBack(): Promise<void> {
-    using limit = deadline(GIVE_BACK_MS);
-    try {
-      await this.#release(limit.signal);
-    } catch (error) {
-      log.warn("The leases of followed relays were not given back: {error}", {
-        error: errorText(error),
-      });
-    }
   }
 
   #inLane({ networks }: Lane): Session[] {
