@@ -3,7 +3,8 @@
  * all of a stranger's words come from closed lists or are cut.
  */
 import { totalDrops } from "../ingest/drop.ts";
-import { type CoverageInterval, coveredSeconds } from "../model/coverage.ts";
+import { type CoverageInterval, type CoverageWindow, coveredSeconds } from "../model/coverage.ts";
+import { coverageWords } from "../model/coverage_words.ts";
 import type { SyncProgress, SyncReport } from "../synchronizer/sync_relay.ts";
 import { elapsedText, grouped, rateText, sizeText } from "./progress.ts";
 import type { Style } from "./style.ts";
@@ -46,6 +47,13 @@ export function syncReportLines(report: SyncReport, style: Style): string[] {
   const length = window.until - window.since + 1;
   const share = coveredSeconds(report.coverage, window) / length;
   lines.push(`  ${percent(share)} of ${span(window.since, window.until)} is complete`);
+  const run = newestRun(report.coverage);
+  if (run !== undefined && share < 1) {
+    lines.push(
+      `  without a break from ${run.since === 0 ? "the beginning" : momentText(run.since)}` +
+        ` to ${momentText(run.until)}`,
+    );
+  }
   const shown = report.coverage.toReversed().slice(0, MAX_INTERVALS);
   for (const held of shown) lines.push(`    ${intervalText(held, style)}`);
   const more = report.coverage.length - shown.length;
@@ -86,17 +94,28 @@ function verdict({ outcome, reason, failure, gaps }: SyncReport, style: Style): 
 
 function intervalText(held: CoverageInterval, style: Style): string {
   const time = span(held.since, held.until);
-  const why = spoken((held.state === "closed" ? held.proof : held.reason) ?? "");
+  const words = coverageWords(held);
   switch (held.state) {
     case "closed":
-      return `${style.good("closed")}  ${time}  ${style.dim(why)}`;
+      return `${style.good("closed")}  ${time}  ${style.dim(words)}`;
     case "open":
-      return `${style.bad("open  ")}  ${time}  ${why}`;
-    case "gap": {
-      const missing = held.missing === undefined ? "" : `, ${grouped(held.missing)} missing`;
-      return `${style.warn("gap   ")}  ${time}  ${why}${missing}`;
-    }
+      return `${style.bad("open  ")}  ${time}  ${words}`;
+    case "gap":
+      return `${style.warn("gap   ")}  ${time}  ${words}`;
   }
+}
+
+/** The newest unbroken stretch of closed ground. */
+function newestRun(coverage: readonly CoverageInterval[]): CoverageWindow | undefined {
+  let run: CoverageWindow | undefined;
+  for (const { state, since, until } of coverage.toReversed()) {
+    if (state !== "closed") {
+      if (run !== undefined) return run;
+    } else if (run === undefined) run = { since, until };
+    else if (until + 1 === run.since) run.since = since;
+    else return run;
+  }
+  return run;
 }
 
 function span(since: number, until: number): string {

@@ -42,7 +42,7 @@ Deno.test("what is synced is exported byte for byte, and imports into another ar
   assert.match(sync.stdout, /150 new/);
   assert.match(sync.stdout, /dropped: wrong signature/);
   assert.match(sync.stdout, /100\.0 % of the beginning to .* is complete/);
-  assert.match(sync.stdout, /closed .*eose empty/);
+  assert.match(sync.stdout, /closed .*EOSE on an empty page/);
 
   const exported = await run(`${folder.path}/data`, "export");
   assert.equal(exported.code, 0, exported.stderr);
@@ -100,6 +100,20 @@ Deno.test("sync goes on where it stopped, in its window, with its filter", async
   const again = JSON.parse((await run(`${folder.path}/data`, ...args)).stdout);
   assert.equal(again.newEvents, 0);
   assert.ok(again.requests <= 8, `${again.requests} requests`);
+});
+
+Deno.test("a report says what is complete, what is not, and why, in words", async () => {
+  const at = 1_700_000_500;
+  const dense = generateEvents(40, { kinds: { 1: 1 }, authors: 1, bursts: [{ at, count: 30 }] });
+  await using folder = await archiveFolder();
+  await using relay = await startHostileRelay({ events: dense, behaviours: [cap(10)] });
+  const { code, stdout } = await run(`${folder.path}/data`, "sync", relay.url);
+  assert.equal(code, 0, stdout);
+  assert.match(stdout, /complete but for 1 gaps/);
+  assert.match(stdout, /without a break from 2023-11-14.* to /);
+  assert.match(stdout, /gap .*2023-11-14.* more events in one second than the relay gives/);
+  const asked = await run(`${folder.path}/data`, "query", "completeness");
+  assert.match(asked.stdout, /eose_empty/);
 });
 
 Deno.test("a relay that gives nothing is told with its reason, and ends in exit code 1", async () => {

@@ -1,11 +1,12 @@
 // The promise of the ledger: whatever a relay does, what is called closed is truly all there.
-// Random relays (caps, bursts, lies, disconnects), several turns, and a brute-force comparison with
-// what the relay holds.
+// Random relays (caps, bursts, lies, disconnects), several turns, a live tail that says of any ground
+// that it followed it, and a brute-force comparison with what the relay holds.
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NostrEvent } from "../../src/model/event.ts";
-import { type Filter, matchesFilter } from "../../src/model/filter.ts";
+import { canonicalFilter, type Filter, matchesFilter } from "../../src/model/filter.ts";
 import type { RelayUrl } from "../../src/model/relay_url.ts";
+import { ensureRelay } from "../../src/store/relays.ts";
 import {
   type Behaviour,
   cap,
@@ -29,7 +30,7 @@ import {
 } from "../relay/mod.ts";
 import { generateEvents } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
-import { type Archive, NEWEST, openArchive, words } from "./archive.ts";
+import { type Archive, NEWEST, NOW, openArchive, words } from "./archive.ts";
 
 const START = 1_700_000_000;
 
@@ -60,6 +61,8 @@ interface Shape {
   lies: readonly number[];
   filter: Filter;
   turns: readonly number[];
+  /** What a live tail claims to have followed before each turn: pairs of seconds after the first. */
+  followed: readonly (readonly [number, number])[];
 }
 
 /** Ways to misbehave; each may be put on or not. `n` varies the amount. */
@@ -84,7 +87,9 @@ const MISBEHAVIOURS: readonly ((n: number) => Behaviour)[] = [
 ];
 const EARLY_EOSE = 2;
 const UNSORTED = 3;
+const NON_MATCHING = 6;
 const FINISH = 13;
+const EXCLUSIVE_UNTIL = 15;
 
 const shapes: fc.Arbitrary<Shape> = fc.record({
   from: fc.nat({ max: SECONDS - 1 }),
@@ -94,10 +99,15 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
   lies: fc.uniqueArray(fc.nat({ max: MISBEHAVIOURS.length - 1 }), { maxLength: 3 }),
   filter: fc.constantFrom<Filter>({}, {}, { kinds: [1, 7] }, { kinds: [1] }),
   turns: fc.array(fc.nat({ max: 4 }), { minLength: 1, maxLength: 3 }),
+  followed: fc.array(
+    fc.tuple(fc.integer({ min: -5, max: 60 }), fc.integer({ min: -5, max: 60 })),
+    { maxLength: 4 },
+  ),
 }).filter(({ lies }) =>
-  // Nobody can see these through: a page of one random event is in order, and NIP-67's word is the
-  // relay's own.
-  !(lies.includes(EARLY_EOSE) && (lies.includes(UNSORTED) || lies.includes(FINISH)))
+  // Nobody can see these through: a page of one random event is in order, NIP-67's word is the
+  // relay's own, and events beside its own reading of `until` look like those of that very second.
+  !(lies.includes(EARLY_EOSE) && (lies.includes(UNSORTED) || lies.includes(FINISH))) &&
+  !(lies.includes(NON_MATCHING) && lies.includes(EXCLUSIVE_UNTIL))
 );
 
 storeTest("what the ledger calls closed is all there, whatever the relay does", async (store) => {
@@ -144,7 +154,10 @@ async function holdsFor(archive: Archive, shape: Shape): Promise<void> {
   const url = freshUrl(relay);
   for (const turn of shape.turns) {
     relay.behave(...behavioursOf(shape, turn));
+    await claimFollowed(archive, url, shape);
     const report = await archive.sync(url, { filter: shape.filter }, {
+      // Believed for years, or proven at once.
+      proveSeconds: turn % 2 === 0 ? 1e9 : 0,
       pageSize: shape.pageSize,
       idleMs: 40,
       splitRequests: 30,
@@ -163,6 +176,23 @@ async function holdsFor(archive: Archive, shape: Shape): Promise<void> {
     );
     assert.ok(report.coverage.every((held) => held.until <= NEWEST));
   }
+}
+
+/** Writes down what a tail would, true or not: some of it in the present. */
+async function claimFollowed(archive: Archive, url: RelayUrl, shape: Shape): Promise<void> {
+  const { store } = archive.deps;
+  const relayId = await ensureRelay(store, url, { at: NOW });
+  const first = START + shape.from + 10 * Math.floor(shape.from / 4);
+  const spans = shape.followed.map(([a, b], i) => [
+    first + Math.min(a, b),
+    i === 3 ? NOW : first + Math.max(a, b),
+  ]).sort(([a = 0], [b = 0]) => a - b);
+  const filter = canonicalFilter(shape.filter);
+  await store.run("followed", async (sql) => {
+    await sql`insert into relay_tail (relay_id, filter, spans)
+      values (${relayId}, ${filter}, ${JSON.stringify(spans)}::text::jsonb)
+      on conflict (relay_id) do update set filter = excluded.filter, spans = excluded.spans`;
+  });
 }
 
 let runs = 0;
