@@ -1233,6 +1233,12 @@ AS $function$
 declare addresses uuid[];
 begin
   perform pg_advisory_xact_lock(mark_lock());
+  if tg_op = 'TRUNCATE' then
+    delete from event_version;
+    delete from event_expiry;
+    delete from event_deletion;
+    return null;
+  end if;
   delete from event_expiry x using gone g where x.event_seq = g.seq;
   delete from event_deletion d using gone g where d.event_seq = g.seq;
   with lost as (
@@ -2658,6 +2664,8 @@ CREATE TRIGGER event_id_forget AFTER DELETE ON public.event REFERENCING OLD TABL
 CREATE TRIGGER event_id_forget_all AFTER TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION event_id_forget();
 
 CREATE TRIGGER event_marks_forget AFTER DELETE ON public.event REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION event_marks_forget();
+
+CREATE TRIGGER event_marks_forget_all AFTER TRUNCATE ON public.event FOR EACH STATEMENT EXECUTE FUNCTION event_marks_forget();
 
 CREATE TRIGGER relay_fingerprint_events AFTER DELETE ON public.event REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION relay_fingerprint_on_delete('events');
 

@@ -179,6 +179,12 @@ language plpgsql set plan_cache_mode = force_custom_plan as $$
 declare addresses uuid[];
 begin
   perform pg_advisory_xact_lock(mark_lock());
+  if tg_op = 'TRUNCATE' then
+    delete from event_version;
+    delete from event_expiry;
+    delete from event_deletion;
+    return null;
+  end if;
   delete from event_expiry x using gone g where x.event_seq = g.seq;
   delete from event_deletion d using gone g where d.event_seq = g.seq;
   with lost as (
@@ -200,6 +206,8 @@ begin
 end $$;
 
 create trigger event_marks_forget after delete on event referencing old table as gone
+for each statement execute function event_marks_forget();
+create trigger event_marks_forget_all after truncate on event
 for each statement execute function event_marks_forget();
 
 -- Events with their marks, as of the last refresh. A look-up per row and mark, which is what a page

@@ -8,7 +8,7 @@ import { rebuildEventMarks, refreshEventMarks } from "../../src/store/event_mark
 import { deleteEvents, knownEvents, writeBatch } from "../../src/store/events.ts";
 import { anyText } from "../support/arbitrary_events.ts";
 import { generateEvents } from "../support/events.ts";
-import { emptyStore, storeTest } from "../support/store.ts";
+import { emptyStore, freshStore, storeTest } from "../support/store.ts";
 
 const IDS = 14;
 const PAST = "1000";
@@ -168,15 +168,22 @@ async function write(store: Store, events: readonly NostrEvent[]): Promise<void>
   assert.deepEqual(rejected, []);
 }
 
-storeTest("whatever comes, in any order, is marked as the protocols say", async (store) => {
-  await fc.assert(
+/** Writes, deletes and refreshes at random; `keeps` is what the archive has of an event. */
+function marksHold(
+  store: Store,
+  numRuns: number,
+  keeps: (event: NostrEvent) => NostrEvent = (event) => event,
+): Promise<void> {
+  return fc.assert(
     fc.asyncProperty(fc.array(anyStep, { maxLength: 12 }), async (steps) => {
       await emptyStore(store);
       const held = new Map<string, NostrEvent>();
       for (const step of steps) {
         if (step.do === "write") {
           await write(store, step.events);
-          for (const event of step.events) if (!held.has(event.id)) held.set(event.id, event);
+          for (const event of step.events) {
+            if (!held.has(event.id)) held.set(event.id, keeps(event));
+          }
         } else if (step.do === "refresh") await refreshEventMarks(store, step);
         else if (step.do === "rebuild") await rebuildEventMarks(store);
         else {
@@ -191,8 +198,23 @@ storeTest("whatever comes, in any order, is marked as the protocols say", async 
       await rebuildEventMarks(store);
       assert.deepEqual(await tables(store), made);
     }),
-    { numRuns: 60 },
+    { numRuns },
   );
+}
+
+storeTest(
+  "whatever comes, in any order, is marked as the protocols say",
+  (store) => marksHold(store, 60),
+);
+
+Deno.test("a light archive, which keeps the values of tags alone, marks the same", async () => {
+  await using own = await freshStore("pglite", { layout: { profile: "light" } });
+  await marksHold(own.store, 20, (event) => ({
+    ...event,
+    tags: event.tags.filter(([name = "", value]) =>
+      value !== undefined && /^([A-Za-z]|expiration)$/.test(name)
+    ),
+  }));
 });
 
 storeTest("the views show the latest of each address, and all that is marked", async (store) => {
