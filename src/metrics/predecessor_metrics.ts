@@ -77,6 +77,7 @@ export class PredecessorMetrics {
       labels: ["service"],
       collect: (family) => {
         for (const { name } of statuses()) family.set({ service: name }, 1);
+        for (const service of this.#requests.keys()) family.set({ service }, 1);
       },
     });
     gauge(this.#registry, {
@@ -89,6 +90,10 @@ export class PredecessorMetrics {
             family.set({ service: status.name, name }, value);
           }
         }
+        if (!this.#requests.has("api")) return;
+        // It has no status: that this is answered is its sign of life.
+        family.set({ service: "api", name: "last_cycle_timestamp" }, nowSeconds());
+        family.set({ service: "api", name: "consecutive_failures" }, 0);
       },
     });
     counter(this.#registry, {
@@ -115,9 +120,16 @@ export class PredecessorMetrics {
   }
 }
 
+function nowSeconds(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
 function gaugesOf(status: CycleStatus): [name: string, value: number][] {
-  const { name, consecutiveFailures, lastSuccessAt, totals } = status;
+  const { name, state, consecutiveFailures, totals } = status;
   const gauges: [string, number][] = [["consecutive_failures", consecutiveFailures]];
+  // It has no cycles here; while it runs, it is well.
+  const isOpen = name === "dvm" && state === "running";
+  const lastSuccessAt = isOpen ? nowSeconds() : status.lastSuccessAt;
   if (lastSuccessAt !== undefined) gauges.push(["last_cycle_timestamp", lastSuccessAt]);
   for (const [gauge, items] of Object.entries(GAUGES[name] ?? {})) {
     gauges.push([gauge, items.reduce((sum, item) => sum + (totals[item] ?? 0), 0)]);

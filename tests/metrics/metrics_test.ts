@@ -133,6 +133,7 @@ Deno.test("the predecessor's dashboards find the families, labels and buckets th
     statusOf("monitor", { checks_done: 10, relays_online: 7 }),
     statusOf("synchronizer", { relays_synced: 3, relays_failed: 1, events_received: 100 }),
     statusOf("refresher"),
+    { ...statusOf("dvm"), state: "running" as const },
   ];
   metrics.watchStages(() => stages);
   for (const stage of stages) metrics.cycle(stage, undefined);
@@ -167,6 +168,12 @@ Deno.test("the predecessor's dashboards find the families, labels and buckets th
       assert.equal(value(series), expected, series);
     }
   }
+  assert.equal(value('service_info{service="api"}'), "1");
+  for (const door of ["api", "dvm"]) {
+    const at = Number(value(`service_gauge{service="${door}",name="last_cycle_timestamp"}`));
+    assert.ok(Math.abs(at - Date.now() / 1000) < 60, `${door}: ${at}`);
+  }
+  assert.equal(value('service_gauge{service="dvm",name="consecutive_failures"}'), "1");
   const buckets = labelsByName(text).get("cycle_duration_seconds_bucket");
   assert.deepEqual([...buckets?.get("le") ?? []], [
     ...["1", "5", "10", "30", "60", "120", "300", "600", "1800", "3600"],
