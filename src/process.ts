@@ -24,6 +24,9 @@ const log = logger("pipeline");
 /** How often the stages' statuses are written for `bigbrotr status` and for other processes. */
 const STATUS_INTERVAL_MS = 5_000;
 
+/** A cycle without an end can't succeed; one that lasted so long before it failed had. */
+const ENDLESS_STABLE_MS = 60_000;
+
 /** What is to run. */
 export interface ProcessOptions {
   /** Only these; all that are enabled unless given. */
@@ -97,6 +100,7 @@ async function startRunner(
   return new CycleRunner(await spec.create(context), {
     intervalMs: part?.intervalMs(config) ?? settings.intervalMs,
     maxConsecutiveFailures: settings.maxConsecutiveFailures,
+    ...(part?.isEndless === true ? { stableMs: ENDLESS_STABLE_MS } : {}),
     clock: context.clock,
     onCycle(status, counts, error): void {
       context.metrics.cycle(status, error);

@@ -66,6 +66,8 @@ export interface CycleOptions {
   intervalMs: number;
   /** So many failures in a row end the run. */
   maxConsecutiveFailures: number;
+  /** A cycle that worked for so long before it failed was a good one: its failure is the first. */
+  stableMs?: number | undefined;
   /** The least time between two starts, whatever wakes the runner; 1 s unless told. */
   minSpacingMs?: number | undefined;
   clock?: Clock | undefined;
@@ -198,7 +200,8 @@ export class CycleRunner {
     } else {
       status.state = "failing";
       status.failures += 1;
-      status.consecutiveFailures += 1;
+      const wasStable = status.lastDurationMs >= (this.#options.stableMs ?? Infinity);
+      status.consecutiveFailures = wasStable ? 1 : status.consecutiveFailures + 1;
       status.lastError = errorText(end.error);
       this.#options.onCycle?.(this.status(), counts, end.error);
     }

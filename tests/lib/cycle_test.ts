@@ -116,6 +116,34 @@ Deno.test("too many failures in a row end the run with the last error as cause",
   assert.equal(runner.status().state, "stopped");
 });
 
+Deno.test("a cycle that lasted is no failure in a row when it fails in the end", async () => {
+  let lasts = 2 * MINUTE;
+  const { runner, clock } = scripted(async (cycle) => {
+    await clock.sleep(lasts);
+    throw new Error(`cycle ${cycle}`);
+  }, { stableMs: MINUTE });
+  const controller = new AbortController();
+  const running = runner.run({ signal: controller.signal });
+  await clock.untilSleeping();
+  await clock.advance(30 * MINUTE);
+  assert.ok(runner.status().failures > 3);
+  assert.equal(runner.status().consecutiveFailures, 1);
+  lasts = 10;
+  const ended = assert.rejects(running, TooManyFailures);
+  await clock.advance(30 * MINUTE);
+  await ended;
+});
+
+Deno.test("how things stand now is asked of the task", async () => {
+  const runner = new CycleRunner({
+    name: "standing",
+    cycle: () => Promise.resolve(),
+    facts: () => ({ relays_live: 2 }),
+  }, { intervalMs: MINUTE, maxConsecutiveFailures: 1 });
+  assert.deepEqual(runner.status().now, { relays_live: 2 });
+  await runner.runOnce();
+});
+
 Deno.test("a wake starts the next cycle early, but never closer than the spacing", async () => {
   const { runner, clock, starts } = scripted(() => Promise.resolve(), { minSpacingMs: 5_000 });
   const controller = new AbortController();

@@ -17,6 +17,7 @@ storeTest("a status is read back as it was last written, by stage", async (store
     lastDurationMs: 12.5,
     lastError: "the file is gone: \u{1F4A5}",
     totals: { candidates_inserted: 5 },
+    now: { relays_live: 7, lag_seconds_median: 0.4 },
     nextDueInMs: 1_000,
   };
   const finder: CycleStatus = {
