@@ -18,7 +18,10 @@ make() {
   mv "secrets/$1.new" "secrets/$1"
   echo "made  secrets/$1"
 }
-make db_password random
+make db_admin_password random
+make db_owner_password random
+make db_writer_password random
+make db_reader_password random
 make private_key random
 make grafana_password random
 make alert_webhook_url true

