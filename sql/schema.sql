@@ -1495,11 +1495,13 @@ CREATE OR REPLACE FUNCTION public.orphan_event_delete(after_seq bigint, max_rows
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+declare seqs bigint[];
 begin
-  return event_delete(array(
+  seqs := array(
     select e.seq from event e
     where e.seq > after_seq and e.seq <= after_seq + max_rows
-      and not exists (select from event_relay r where r.event_seq = e.seq)));
+      and not exists (select from event_relay r where r.event_seq = e.seq));
+  return case when seqs = '{}' then 0 else event_delete(seqs) end;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.orphan_metadata_delete(max_rows integer)

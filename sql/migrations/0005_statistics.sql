@@ -695,14 +695,17 @@ begin
   return deleted;
 end $$;
 
--- Events in (after_seq, after_seq + max_rows] that no relay was seen to hold.
+-- Deletes the events in (after_seq, after_seq + max_rows] that no relay was seen to hold. Mostly there
+-- are none, and then no writer has to wait.
 create function orphan_event_delete(after_seq bigint, max_rows int) returns int
 language plpgsql as $$
+declare seqs bigint[];
 begin
-  return event_delete(array(
+  seqs := array(
     select e.seq from event e
     where e.seq > after_seq and e.seq <= after_seq + max_rows
-      and not exists (select from event_relay r where r.event_seq = e.seq)));
+      and not exists (select from event_relay r where r.event_seq = e.seq));
+  return case when seqs = '{}' then 0 else event_delete(seqs) end;
 end $$;
 
 -- Views -----------------------------------------------------------------------------------------
