@@ -9,6 +9,7 @@ import {
   cap,
   type HostileRelay,
   startHostileRelay,
+  type Step,
   supportsNegentropy,
 } from "../relay/mod.ts";
 import { generateEvents, REGULAR_KINDS } from "../support/events.ts";
@@ -40,7 +41,7 @@ function breaksAt(n: number, midway: boolean): Behaviour & { hit: string | undef
       client.terminate();
       return true;
     },
-    *answer(steps) {
+    *answer(steps): Iterable<Step> {
       const breaks = armed;
       armed = false;
       if (!breaks) return yield* steps;
