@@ -24,12 +24,16 @@ export async function databaseUsers(server: string): Promise<DatabaseUsers> {
   const names = ["owner", "writer", "reader"].map((role) => `bb_${role}_${tag}`);
   stack.defer(async () => void await adminQuery(server, `drop role if exists ${names.join(", ")}`));
   const database = stack.use(await createDatabase(server));
-  for (const name of names) await adminQuery(server, `create role ${name} login`);
+  const password = crypto.randomUUID();
+  for (const name of names) {
+    await adminQuery(server, `create role ${name} login password '${password}'`);
+  }
   await adminQuery(server, `alter database ${database.name} owner to ${names[0]}`);
   await adminQuery(database.url, `grant create on schema public to ${names[0]}`);
   const user = (at: number): DatabaseUser => {
     const url = new URL(database.url);
     url.username = names[at] ?? "";
+    url.password = password;
     return { name: url.username, url: url.href };
   };
   const resources = stack.move();
