@@ -10,6 +10,7 @@ import { checkPrices } from "./dvm.ts";
 import { checkGeoUrls } from "./geo.ts";
 import { finishNetworks } from "./networks.ts";
 import { checkNotices } from "./notices.ts";
+import { checkPriorityFile } from "./priority_file.ts";
 import { applyOverrides, COMMAND_LINE, isOverridden } from "./overrides.ts";
 import { parseShape } from "./parse.ts";
 import type { ConfigProblem } from "./problem.ts";
@@ -52,6 +53,7 @@ export async function loadConfig(
     checkPrices(values.dvm, secrets, located);
     checkNotices(values.monitor.notices, located);
     await checkBlockFile(values.monitor.block, located);
+    await checkPriorityFile(values.synchronizer.priority, located);
   }
   problems.push(...located.map((problem) => locate(problem, { file, given, sets })));
 

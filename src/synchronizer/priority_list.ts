@@ -2,15 +2,14 @@
 // when it has changed. In: the configuration. Out: relay URLs, each once, in the order in which they
 // are named. A file that can't be read takes nobody off the list.
 import type { Config } from "../config/config.ts";
-import { readBounded } from "../config/yaml_file.ts";
+import { type PriorityFile, readPriorityFile } from "../config/priority_file.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { logger } from "../lib/log.ts";
-import { cut, errorText } from "../lib/text.ts";
-import { parseRelayUrl, type RelayUrl } from "../model/relay_url.ts";
+import { errorText } from "../lib/text.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
 
 /** More is no priority. */
 const MAX_RELAYS = 1_000;
-const MAX_FILE_BYTES = 4 * 1024 * 1024;
 /** How often the file is looked at, at most. */
 const LOOK_EVERY_MS = 30_000;
 /** Wrong lines that are told. */
@@ -45,35 +44,23 @@ export class PriorityList {
     const seen = await versionOf(file);
     if (seen === this.#seen) return this.#urls;
     this.#seen = seen;
-    const content = await readBounded(file, MAX_FILE_BYTES);
-    if (content.ok) this.#take(file, content.value);
+    const read = await readPriorityFile(file);
+    if (read.ok) this.#take(file, read.value);
     else {
       log.warn("{file} {problem}; the relays read before stay first", {
         file,
-        problem: content.failure,
+        problem: read.failure,
       });
     }
     return this.#urls;
   }
 
-  #take(file: string, content: string): void {
-    const urls = new Set(this.#config.relays);
-    let bad = 0;
-    for (const [index, line] of content.replace(/^\ufeff/, "").split(/\r?\n/).entries()) {
-      const named = line.replace(/(?:^|\s)#.*$/, "").trim();
-      if (named === "") continue;
-      const url = parseRelayUrl(named);
-      if (url.ok) urls.add(url.value);
-      else if (++bad <= MAX_TOLD) {
-        log.warn("{file}:{line} names no relay: {text}", {
-          file,
-          line: index + 1,
-          text: cut(named, 100),
-        });
-      }
+  #take(file: string, { urls, bad }: PriorityFile): void {
+    for (const { line, text } of bad.slice(0, MAX_TOLD)) {
+      log.warn("{file}:{line} names no relay: {text}", { file, line, text });
     }
-    this.#urls = [...urls].slice(0, MAX_RELAYS);
-    log.info("{count} relays come first", { count: this.#urls.length, file, bad });
+    this.#urls = [...new Set([...this.#config.relays, ...urls])].slice(0, MAX_RELAYS);
+    log.info("{count} relays come first", { count: this.#urls.length, file, bad: bad.length });
   }
 }
 

@@ -86,7 +86,7 @@ Deno.test("the file of named relays is read again when it changes", async () => 
   await using folder = await tempFolder();
   const file = await folder.write(
     "first.txt",
-    "# ours\nwss://one.example # first\n\nnonsense://\n",
+    "# ours\nwss://one.example # first\n\n",
   );
   const config = await testConfig(
     `synchronizer.priority={relays: [wss://zero.example], file: ${file}}`,
@@ -96,7 +96,7 @@ Deno.test("the file of named relays is read again when it changes", async () => 
     clock: { ...systemClock, monotonicMs: () => ms },
   });
   assert.deepEqual(await list.current(), ["wss://zero.example/", "wss://one.example/"]);
-  await Deno.writeTextFile(file, "two.example\nwss://zero.example/\n");
+  await Deno.writeTextFile(file, "two.example\nnonsense://\nwss://zero.example/\n");
   assert.deepEqual(await list.current(), ["wss://zero.example/", "wss://one.example/"]);
   ms += 60_000;
   assert.deepEqual(await list.current(), ["wss://zero.example/", "wss://two.example/"]);
