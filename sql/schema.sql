@@ -448,7 +448,7 @@ CREATE INDEX event_pubkey ON ONLY public.event USING btree ("substring"(pubkey, 
 
 CREATE INDEX event_relay_seq ON ONLY public.event_relay USING brin (seq, relay_id int4_bloom_ops (n_distinct_per_range='200')) WITH (pages_per_range='32');
 
-CREATE INDEX event_tag ON ONLY public.event USING gin (tag_keys);
+CREATE INDEX event_tag ON ONLY public.event USING gin (tag_keys) WITH (gin_pending_list_limit='512');
 
 CREATE INDEX event_version_address ON public.event_version USING btree (address, created_at);
 
@@ -1048,6 +1048,25 @@ begin
   return deleted;
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.event_found(ids bytea)
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ STABLE
+ SET plan_cache_mode TO 'force_custom_plan'
+AS $function$
+begin
+  return array(
+    select (
+      select e.seq from event e
+      where e.seq = (select i.seq from event_id i where i.half = event_half(g.id)) and e.id = g.id
+    )
+    from (
+      select substring(ids, n * 32 + 1, 32) as id
+      from generate_series(0, length(ids) / 32 - 1) as n offset 0
+    ) g
+  );
+end $function$;
+
 CREATE OR REPLACE FUNCTION public.event_half(id bytea)
  RETURNS uuid
  LANGUAGE sql
@@ -1108,7 +1127,7 @@ begin
     seqs := own;
   else
     -- A new statement, and so a new snapshot: it sees what a concurrent writer was first to insert.
-    seqs := event_known(ids);
+    seqs := event_found(ids);
   end if;
 end $function$;
 
@@ -1121,13 +1140,10 @@ AS $function$
 begin
   return array(
     select (
-      select e.seq from event e
-      where e.seq = (select i.seq from event_id i where i.half = event_half(g.id)) and e.id = g.id
+      select i.seq from event_id i
+      where i.half = event_half(substring(ids, n * 32 + 1, 32))
     )
-    from (
-      select substring(ids, n * 32 + 1, 32) as id
-      from generate_series(0, length(ids) / 32 - 1) as n offset 0
-    ) g
+    from generate_series(0, length(ids) / 32 - 1) as n
   );
 end $function$;
 

@@ -61,7 +61,9 @@ create sequence event_seq_seq;
 create sequence event_relay_seq_seq;
 
 -- Fixed widths first, no nullable column: no padding, no null bitmap. Partitions are ranges of seq:
--- what is new, and most of what is read by seq, is in the last one, whose indexes stay in memory.
+-- what is new, and most of what is read by seq, is in the last one, whose indexes stay in memory. To
+-- look an id up and add a sighting takes 24 µs; with 16 partitions by hash of the id it took 47, as
+-- each look-up by seq asked all of them (sql/README.md).
 create table event (
   seq bigint not null default nextval('event_seq_seq'),
   created_at bigint not null,
@@ -84,7 +86,8 @@ end $$;
 create index event_created on event (created_at);
 create index event_kind on event (kind, created_at);
 create index event_pubkey on event (substring(pubkey, 1, 8), created_at, kind);
-create index event_tag on event using gin (tag_keys);
+-- What waits to be sorted in takes room: at most 512 kB of it, not 4 MB.
+create index event_tag on event using gin (tag_keys) with (gin_pending_list_limit = 512);
 
 -- Where an id is, for all partitions: 16 bytes of it (event_half) take half the room of the whole.
 -- Whoever finds one here compares the whole id.

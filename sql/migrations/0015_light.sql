@@ -50,6 +50,20 @@ begin
   );
 end $$;
 
+create or replace function event_found(ids bytea) returns bigint[]
+language plpgsql stable set plan_cache_mode = force_custom_plan as $$
+begin
+  return array(
+    select (
+      select e.seq from event e where event_half(e.id) = event_half(g.id) and e.id = g.id
+    )
+    from (
+      select substring(ids, n * 32 + 1, 32) as id
+      from generate_series(0, length(ids) / 32 - 1) as n offset 0
+    ) g
+  );
+end $$;
+
 create or replace function event_store(
   seqs bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds int[],
   tags text[], contents text[], content_raws text[], tag_keys text[]
@@ -129,7 +143,7 @@ begin
     seqs := own;
   else
     -- A new statement, and so a new snapshot: it sees what a concurrent writer was first to insert.
-    seqs := event_known(ids);
+    seqs := event_found(ids);
   end if;
 end $$;
 end $profile$;

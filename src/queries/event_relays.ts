@@ -31,7 +31,7 @@ export const eventRelays = defineQuery({
       select * from (
         select r.url as relay, r.network, s.seen_at + 1577836800::bigint as seen_at
         from event_relay s join relay r on r.id = s.relay_id
-        where s.event_seq = (select (event_known(decode(${event}, 'hex')))[1])
+        where s.event_seq = (select (event_found(decode(${event}, 'hex')))[1])
       ) seen
       ${
       after === undefined

@@ -121,6 +121,8 @@ async function writeRows(
   }
   const elsewhere = new Set<string>();
   for (const { eventId } of sightings) if (!seqs.has(eventId)) elsewhere.add(eventId);
+  // Of these it is known that they are not archived.
+  for (const { id } of events) elsewhere.delete(id);
   const archived = elsewhere.size === 0
     ? new Map<string, number>()
     : await knownRows(sql, [...elsewhere].filter((id) => isHex(id, 32)));

@@ -57,7 +57,7 @@ export function sightingsOf(
     ...await sql<SeenOn[]>`
       select r.url as "relayUrl", s.seen_at + 1577836800::bigint as "seenAt"
       from event_relay s join relay r on r.id = s.relay_id
-      where s.event_seq = (select (event_known(decode(${eventId}, 'hex')))[1])
+      where s.event_seq = (select (event_found(decode(${eventId}, 'hex')))[1])
       order by s.seen_at, r.url`,
   ], { retry: true, signal: o.signal });
 }

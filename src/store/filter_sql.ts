@@ -19,7 +19,7 @@ export function filterCondition(sql: Sql, filter: Filter): FilterCondition {
     // Looked up once, whole ids compared; an index on id in each partition would be asked each time.
     const ids = filter.ids.join("");
     parts.push(
-      sql`and event.seq = any ((select event_known(decode(${ids}::text, 'hex')))::bigint[])`,
+      sql`and event.seq = any ((select event_found(decode(${ids}::text, 'hex')))::bigint[])`,
     );
   }
   // One value is asked for with `=`, because then the index gives the order by time as well; of a

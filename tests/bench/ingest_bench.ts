@@ -118,6 +118,9 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
     figures.light_bytes_per_event = roundFigure(await archiveBytes(light) / stored);
     ratios.light_vs_full = roundFigure(small / whole);
     ratios.light_vs_full_with_sightings = roundFigure(await archiveBytes(light) / bytes / stored);
+    for (const { name, bytes } of await relationBytes(light)) {
+      notes.push(`light: ${roundFigure(bytes / stored)} bytes an event: ${name}`);
+    }
     notes.push(
       "light_vs_full: events with all their indexes and what finds them by id, without sightings, " +
         "which both keep alike",
