@@ -14,7 +14,7 @@ import type { ArchiveMetrics } from "./archive_metrics.ts";
 import type { DiskRoom, ProcessMetrics } from "./process_metrics.ts";
 
 /** Of the time, reading takes at most one part in so many: a large archive is read less often. */
-const LEAST_REST = 10;
+const LEAST_REST = 5;
 
 const log = logger("pipeline");
 
