@@ -61,3 +61,25 @@ export function sightingsOf(
       order by s.seen_at, r.url`,
   ], { retry: true, signal: o.signal });
 }
+
+/** The same of several events at once, by their sequence numbers; events never seen are left out. */
+export function sightingsOfEvents(
+  store: Store,
+  seqs: readonly number[],
+  o: { signal?: AbortSignal } = {},
+): Promise<Map<number, SeenOn[]>> {
+  return store.run("sightings_of_events", async (sql) => {
+    const rows = await sql<(SeenOn & { seq: number })[]>`
+      select s.event_seq as seq, r.url as "relayUrl", s.seen_at + 1577836800::bigint as "seenAt"
+      from event_relay s join relay r on r.id = s.relay_id
+      where s.event_seq = any (${numberArray(seqs)}::bigint[])
+      order by s.event_seq, s.seen_at, r.url`;
+    const bySeq = new Map<number, SeenOn[]>();
+    for (const { seq, ...seen } of rows) {
+      const list = bySeq.get(seq);
+      if (list === undefined) bySeq.set(seq, [seen]);
+      else list.push(seen);
+    }
+    return bySeq;
+  }, { retry: true, signal: o.signal });
+}

@@ -173,7 +173,7 @@ Deno.test("files that end in .gz are packed and unpacked, and filters choose", a
   assert.match(stdout, new RegExp(`^${wanted.length} events written in .* to `));
   assert.equal(gunzipSync(await Deno.readFile(out)).toString(), jsonLines(wanted));
   const names = (await Array.fromAsync(Deno.readDir(folder.path))).map((entry) => entry.name);
-  assert.deepEqual(names.sort(), ["data", "in.jsonl.gz", "out.jsonl.gz"]);
+  assert.deepEqual(names.sort(), ["data", "in.jsonl.gz", "out.jsonl.gz", "out.manifest.json"]);
   const few = await run(data, "export", "--filter", '{"limit":7}');
   assert.equal(few.stdout, jsonLines(generated).split("\n").slice(0, 7).join("\n") + "\n");
 });
