@@ -13,10 +13,25 @@ import { Summary } from "./summary.ts";
 /** A clean process leaves within 10 s of SIGTERM. */
 const STOP_LIMIT_MS = 10_000;
 
+/** The archive in one process, all else in another, as in deployments/_shared/compose.stages.yaml. */
+const SPLIT = {
+  first: "seeder,finder,validator,monitor,refresher,dvm,api",
+  second: "synchronizer,api",
+};
+
 /** After the work, before memory is read again. */
 const REST_MS = 5_000;
 
-async function demo(options: { events: number; file?: string; verbose: boolean }): Promise<number> {
+interface DemoOptions {
+  events: number;
+  file?: string;
+  verbose: boolean;
+  /** Two processes that share the database of DATABASE_URL. */
+  split: boolean;
+}
+
+async function demo(options: DemoOptions): Promise<number> {
+  const env = databaseEnv(options.split);
   const summary = new Summary();
   const workDir = await Deno.makeTempDir({ prefix: "bigbrotr-demo-" });
   try {
@@ -36,9 +51,20 @@ async function demo(options: { events: number; file?: string; verbose: boolean }
     await Deno.writeTextFile(config, configuration(scenario, { port, workDir }));
     {
       const startedMs = performance.now();
-      await using child = startChild({ config, dataDir, port, echo: options.verbose });
+      await using stack = new AsyncDisposableStack();
+      const child = stack.use(startChild({
+        ...{ config, dataDir, port, env, echo: options.verbose },
+        only: options.split ? SPLIT.first : undefined,
+      }));
+      const second = options.split
+        ? stack.use(startChild({
+          ...{ config, dataDir: `${workDir}/second`, port: await freePort(), env },
+          echo: options.verbose,
+          only: SPLIT.second,
+        }))
+        : undefined;
       await observe(child, scenario, summary, startedMs);
-      const { code, elapsedMs } = await child.stop();
+      const [{ code, elapsedMs }] = await Promise.all([child.stop(), second?.stop()]);
       summary.add(
         "SIGTERM ends it with exit code 0 within 10 s",
         `code ${code} after ${(elapsedMs / 1000).toFixed(1)} s`,
@@ -57,7 +83,7 @@ async function demo(options: { events: number; file?: string; verbose: boolean }
       dataDir,
       "--out",
       `${workDir}/events.jsonl`,
-    ]);
+    ], env);
     if (exported.code !== 0) summary.say(exported.stderr);
     await checkArchive(scenario, `${workDir}/events.jsonl`, summary);
     summary.print();
@@ -65,6 +91,23 @@ async function demo(options: { events: number; file?: string; verbose: boolean }
   } finally {
     await Deno.remove(workDir, { recursive: true });
   }
+}
+
+/** The database that whoever runs this names; it must be empty, or other counts come out. */
+function databaseEnv(isSplit: boolean): Record<string, string> {
+  const names = [
+    ...["DATABASE_URL", "DB_PASSWORD", "DATABASE_READER_URL", "DB_READER_PASSWORD"],
+    "PRIVATE_KEY",
+  ].flatMap((name) => [name, `${name}_FILE`]);
+  const env = Object.fromEntries(names.flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined || value === "" ? [] : [[name, value]];
+  }));
+  if (!isSplit) return env;
+  if (env.DATABASE_URL === undefined) throw new Error("--split needs DATABASE_URL");
+  if (env.PRIVATE_KEY_FILE !== undefined) return env;
+  // Both are one instance.
+  return { PRIVATE_KEY: crypto.getRandomValues(new Uint8Array(32)).toHex(), ...env };
 }
 
 async function observe(
@@ -128,13 +171,15 @@ if (import.meta.main) {
     .description("Runs BigBrotr against relays on this machine and checks what it says.")
     .option("--events <file>", "signed events, one JSON object a line, instead of generated ones")
     .option("--count <n>", "how many events to generate", "3000")
+    .option("--split", "two processes that share the empty database of DATABASE_URL")
     .option("--verbose", "show the log of the process")
     .parse(Deno.args, { from: "user" });
-  const { events, count, verbose } = program.opts<
-    { events?: string; count: string; verbose?: boolean }
+  const { events, count, split, verbose } = program.opts<
+    { events?: string; count: string; split?: boolean; verbose?: boolean }
   >();
   Deno.exitCode = await demo({
     events: Number(count),
+    split: split === true,
     verbose: verbose === true,
     ...(events === undefined ? {} : { file: events }),
   });

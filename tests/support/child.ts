@@ -48,13 +48,17 @@ export function startChild(options: {
   dataDir: string;
   port: number;
   echo?: boolean;
+  /** These stages alone. */
+  only?: string | undefined;
   /** Secrets, such as DATABASE_URL. */
   env?: Record<string, string>;
   /** Told every line of the log. */
   onLine?: (line: string) => void;
 }): Child {
-  const { config, dataDir, port, echo = false, env = {}, onLine } = options;
-  const process = command(["run", "--config", config, "--data", dataDir], "null", env).spawn();
+  const { config, dataDir, port, echo = false, env = {}, only, onLine } = options;
+  const words = ["run", "--config", config, "--data", dataDir, "--set", `api.port=${port}`];
+  if (only !== undefined) words.push("--only", only);
+  const process = command(words, "null", env).spawn();
   const log: string[] = [];
   const reading = readLines(process.stderr, (line) => {
     if (echo) Deno.stderr.writeSync(encoder.encode(`${line}\n`));
