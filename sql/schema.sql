@@ -1630,6 +1630,16 @@ begin
   return ids[array_upper(ids, 1)];
 end $function$;
 
+CREATE OR REPLACE FUNCTION public.relay_check_rolled_up()
+ RETURNS integer
+ LANGUAGE sql
+ STABLE SECURITY DEFINER
+ SET search_path TO 'public'
+AS $function$
+  select (s.value ->> 'day')::int from service_state s
+  where s.service = 'monitor' and s.key = 'roll_up'
+$function$;
+
 CREATE OR REPLACE FUNCTION public.relay_check_spans(relay_ids integer[], from_at bigint, to_at bigint)
  RETURNS TABLE(relay_id integer, checked_at bigint, ends_at bigint, ok boolean, reason text, rtt_open_ms integer, rtt_read_ms integer, rtt_write_ms integer)
  LANGUAGE sql
@@ -2123,9 +2133,7 @@ CREATE OR REPLACE FUNCTION public.relay_uptime(relay_ids integer[], at bigint)
  STABLE
 AS $function$
   with rolled as materialized (
-    select least(coalesce((
-      select (s.value ->> 'day')::int from service_state s
-      where s.service = 'monitor' and s.key = 'roll_up'), -1), (at / 86400)::int - 1) as day
+    select least(coalesce(relay_check_rolled_up(), -1), (at / 86400)::int - 1) as day
   ), spans_of_time as materialized (
     select w.n, w.span, w.from_at, w.from_day, rolled.day as rolled_day,
       case when w.from_day is null then w.from_at

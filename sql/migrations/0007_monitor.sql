@@ -180,18 +180,24 @@ begin
   return ids[array_upper(ids, 1)];
 end $$;
 
+-- The last day that was written: the monitor's checkpoint, told to readers too, who see nothing else
+-- of what services remember.
+create function relay_check_rolled_up() returns int
+language sql stable security definer set search_path from current as $$
+  select (s.value ->> 'day')::int from service_state s
+  where s.service = 'monitor' and s.key = 'roll_up'
+$$;
+
 -- How much of a span of time relays were up, as of `at`, of the time that is known, with what it
 -- rests on. 1h, 24h and 7d come from the checks; 30d (30 whole days and today) and all from the days
--- and the checks since the last of them. The last day that was written is the monitor's checkpoint.
+-- and the checks since the last of them.
 create function relay_uptime(relay_ids int[], at bigint)
 returns table (
   relay_id int, n int, span text, since bigint, known_seconds bigint, up_seconds bigint,
   checks bigint, online bigint, first_at bigint, last_at bigint, reasons jsonb
 ) language sql stable as $$
   with rolled as materialized (
-    select least(coalesce((
-      select (s.value ->> 'day')::int from service_state s
-      where s.service = 'monitor' and s.key = 'roll_up'), -1), (at / 86400)::int - 1) as day
+    select least(coalesce(relay_check_rolled_up(), -1), (at / 86400)::int - 1) as day
   ), spans_of_time as materialized (
     select w.n, w.span, w.from_at, w.from_day, rolled.day as rolled_day,
       case when w.from_day is null then w.from_at

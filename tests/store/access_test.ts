@@ -77,6 +77,9 @@ function forbiddenToAll({ owner, writer, reader, admin }: DatabaseUsers): string
   ];
 }
 
+/** Functions that only read, and still run as the owner: one value of a table that readers don't see. */
+const READ_FOR_OTHERS: ReadonlySet<string> = new Set(["relay_check_rolled_up()"]);
+
 const REAL = { ignore: postgresMissing };
 
 Deno.test({
@@ -88,13 +91,18 @@ Deno.test({
       await fillArchive(owner, 60);
       let rows = 0;
       for (const query of CATALOGUE) {
-        const [ours, theirs] = [
-          await query.ask(owner, { ...query.example }, WIDE),
-          await query.ask(reader, { ...query.example }, WIDE),
-        ];
-        assert.ok(ours.ok && theirs.ok, `${query.name}: ${JSON.stringify(theirs)}`);
-        assert.equal(theirs.value.rows.length, ours.value.rows.length, query.name);
-        rows += theirs.value.rows.length;
+        // A relay that is there: of one that is not, nothing is read.
+        const known = "relay" in query.params.shape ? [{ relay: "alpha.example.com" }] : [];
+        for (const given of [query.example, ...known]) {
+          if (query.check(given).length > 0) continue;
+          const [ours, theirs] = [
+            await query.ask(owner, { ...given }, WIDE),
+            await query.ask(reader, { ...given }, WIDE),
+          ];
+          assert.ok(ours.ok && theirs.ok, `${query.name}: ${JSON.stringify(theirs)}`);
+          assert.equal(theirs.value.rows.length, ours.value.rows.length, query.name);
+          rows += theirs.value.rows.length;
+        }
       }
       assert.ok(rows > 20, `${rows} rows`);
     }),
@@ -229,7 +237,7 @@ for (const kind of STORE_KINDS) {
           assert.equal(f.writer, !f.ofOwner, f.name);
           assert.equal(f.reader, !f.ofOwner && !f.changes, f.name);
           if (f.ofOwner) continue;
-          assert.equal(f.asOwner, f.changes, f.name);
+          assert.equal(f.asOwner, f.changes || READ_FOR_OTHERS.has(f.name), f.name);
           if (f.changes) assert.match(f.settings, /search_path=/, f.name);
         }
         const tables = await store.run("tables", (sql) =>
