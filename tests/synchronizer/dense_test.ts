@@ -11,13 +11,15 @@ import { ALL_CLOSED, NEWEST, openArchive, words } from "./archive.ts";
 
 const AT = 1_705_000_000;
 const KINDS = { kinds: REGULAR_KINDS };
+/** No relay here is silent, however busy the machine. */
+const PATIENT = { idleMs: 20_000 };
 
 storeTest("two bursts of three pages cost a page each, beyond their events", async (store) => {
   const bursts = [{ at: AT, count: 1_500 }, { at: AT + 5000, count: 1_500 }];
   const events = generateEvents(6_000, { ...KINDS, bursts });
   await using archive = await openArchive(store);
   await using relay = await startHostileRelay({ events, behaviours: [cap(500)] });
-  const report = await archive.sync(relay.url);
+  const report = await archive.sync(relay.url, {}, PATIENT);
   assert.deepEqual(await archive.idsOf(report.relayId), new Set(events.map(({ id }) => id)));
   assert.deepEqual(words(report.coverage), [
     `0..${AT - 1} closed eose_empty`,
@@ -41,7 +43,7 @@ storeTest("a crowded second that fits a page is closed with the rest", async (st
     const oldest = generateEvents(300, { ...KINDS, seed: 4, until: AT - 10 });
     const events = [...newest, ...crowd, ...oldest];
     await using relay = await startHostileRelay({ events, behaviours: [cap(150)] });
-    const report = await archive.sync(relay.urlFor("127.0.0.1", `/crowd-${i}`));
+    const report = await archive.sync(relay.urlFor("127.0.0.1", `/crowd-${i}`), {}, PATIENT);
     const all = new Set(events.map(({ id }) => id));
     assert.deepEqual(await archive.idsOf(report.relayId), all);
     assert.deepEqual(words(report.coverage), ALL_CLOSED);
@@ -56,7 +58,7 @@ storeTest("with the kinds and authors named, a dense second is closed", async (s
     authors: [...new Set(events.map(({ pubkey }) => pubkey))],
   };
   await using relay = await startHostileRelay({ events, behaviours: [cap(120)] });
-  const report = await archive.sync(relay.url, { filter });
+  const report = await archive.sync(relay.url, { filter }, PATIENT);
   assert.equal((await archive.idsOf(report.relayId)).size, events.length);
   assert.deepEqual(words(report.coverage), ALL_CLOSED);
 }, { kinds: ["pglite"] });

@@ -62,7 +62,11 @@ async function turns(archive: Archive, relay: HostileRelay, path: string): Promi
   let sightings = 0;
   for (let turn = 0;; turn++) {
     const url = relay.urlFor("127.0.0.1", path);
-    const report = await archive.sync(url, {}, { pageSize: 60, idsPerRequest: 30 });
+    const report = await archive.sync(url, {}, {
+      pageSize: 60,
+      idsPerRequest: 30,
+      idleMs: 20_000,
+    });
     sightings += report.newSightings;
     if (report.outcome !== "incomplete" && report.outcome !== "failed") {
       return { sightings, coverage: words(report.coverage), relayId: report.relayId };

@@ -12,6 +12,8 @@ import { storeTest } from "../support/store.ts";
 import { type Archive, NEWEST, NOW, openArchive, words } from "./archive.ts";
 
 const HOUR = 3600;
+/** No relay here is silent, however busy the machine. */
+const PATIENT = { idleMs: 20_000 };
 const many = generateEvents(9_000, { kinds: REGULAR_KINDS });
 const first = many.slice(0, 6_000);
 const later = many.slice(6_000);
@@ -32,7 +34,7 @@ async function scene(store: Store): Promise<Scene> {
   const relay = stack.use(
     await startHostileRelay({ events: first, behaviours: [cap(500), supportsNegentropy()] }),
   );
-  const report = await archive.sync(relay.url);
+  const report = await archive.sync(relay.url, {}, PATIENT);
   assert.equal(report.newEvents, first.length);
   const resources = stack.move();
   return {
@@ -40,7 +42,7 @@ async function scene(store: Store): Promise<Scene> {
     relay,
     again: async () => {
       now += HOUR;
-      const turn = await archive.sync(relay.url, {}, { recheckSeconds: 0 });
+      const turn = await archive.sync(relay.url, {}, { ...PATIENT, recheckSeconds: 0 });
       assert.deepEqual(words(turn.coverage), [`0..${NEWEST + now - NOW} closed reconciled`]);
       return turn;
     },

@@ -19,7 +19,7 @@ storeTest("what twenty relays bring at once is verified and written once", async
   const reports = await Promise.all(
     Array.from({ length: RELAYS }, (_, i) => {
       const from = i % 4 === 0 ? reconciling : relay;
-      return archive.sync(from.urlFor("127.0.0.1", `/${i}`), {}, { pageSize: 50 });
+      return archive.sync(from.urlFor("127.0.0.1", `/${i}`), {}, { pageSize: 50, idleMs: 20_000 });
     }),
   );
   assert.deepEqual(archive.verifier.stats().verdicts, { ok: events.length, bad_id: 0, bad_sig: 0 });

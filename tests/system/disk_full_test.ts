@@ -17,6 +17,8 @@ import { ALL_CLOSED, openArchive, words } from "../synchronizer/archive.ts";
 
 const events = generateEvents(2_000, { kinds: REGULAR_KINDS, textLength: 6_000 });
 const MEBIBYTE = 2 ** 20;
+/** The relay is not silent, however busy the machine. */
+const PATIENT = { idleMs: 20_000 };
 /** Whom the test server runs as, when we are root. */
 const NOBODY = 65534;
 
@@ -33,7 +35,7 @@ async function untilFull(store: Store, relay: HostileRelay): Promise<number> {
       onProgress: ({ newEvents }) => {
         committed = newEvents;
       },
-    }),
+    }, PATIENT),
     (error) => {
       assert.ok(error instanceof DiskFull, String(error));
       assert.match(error.message, /disk .*is full/);
@@ -56,7 +58,7 @@ async function assertComplete(store: Store, relay: HostileRelay, before: number)
   const first = await held();
   assert.ok((first?.events ?? 0) >= before, "what was acknowledged is there");
   assert.equal(first?.events, first?.sightings);
-  const report = await archive.sync(relay.url);
+  const report = await archive.sync(relay.url, {}, PATIENT);
   assert.equal(report.newEvents, events.length - (first?.events ?? 0));
   assert.deepEqual(words(report.coverage), ALL_CLOSED);
   assert.deepEqual(await held(), { events: events.length, sightings: events.length });

@@ -41,7 +41,7 @@ Deno.test({
       onProgress: ({ newEvents }) => {
         told = newEvents;
       },
-    });
+    }, { idleMs: 20_000 });
     await outage;
     assert.ok(reqs >= 20, `${reqs} requests`);
     assert.deepEqual(words(report.coverage), ALL_CLOSED);
