@@ -14,7 +14,7 @@ const GAP = "  ";
 const MIN_CELL = 8;
 
 /** Columns whose numbers are moments. */
-const MOMENT = /(_at|^since|^until|_since)$/;
+const MOMENT = /(_at|^since|^until|_since|_until)$/;
 
 /** How wide lines may be; undefined where nobody looks at them. */
 export function terminalColumns(io: Io): number | undefined {

@@ -113,7 +113,8 @@ Deno.test("a report says what is complete, what is not, and why, in words", asyn
   assert.match(stdout, /without a break from 2023-11-14.* to /);
   assert.match(stdout, /gap .*2023-11-14.* more events in one second than the relay gives/);
   const asked = await run(`${folder.path}/data`, "query", "completeness");
-  assert.match(asked.stdout, /eose_empty/);
+  const found = /complete_since +2023-11-14 .*\ncomplete_until +20\d\d-.*\nproofs +eose_empty/;
+  assert.match(asked.stdout, found);
 });
 
 Deno.test("a relay that gives nothing is told with its reason, and ends in exit code 1", async () => {
