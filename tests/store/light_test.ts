@@ -155,6 +155,7 @@ async function facts(store: Store): Promise<unknown> {
 }
 
 async function keepsRealEvents(store: Store): Promise<void> {
+  await emptyStore(store);
   const events = readRealEvents() as NostrEvent[];
   for (let i = 0; i < events.length; i += 500) {
     await writeBatch(store, { events: events.slice(i, i + 500), sightings: [] });
