@@ -37,7 +37,9 @@ export const completeness = defineQuery({
         ) c join filter f on f.id = c.filter_id
         where true
           ${relay === undefined ? sql`` : sql`and r.url = ${relay}`}
-          ${after === undefined ? sql`` : sql`and (r.url, f.id) > (${after[0]}, ${after[1]}::bigint)`}
+          ${
+      after === undefined ? sql`` : sql`and (r.url, f.id) > (${after[0]}, ${after[1]}::bigint)`
+    }
         order by r.url, f.id
         limit ${limit}
       ), closed as (

@@ -4,7 +4,12 @@ import { coverageInsert, type CoverageInterval } from "../../src/model/coverage.
 import { Ledger, type LedgerOptions } from "../../src/synchronizer/ledger.ts";
 import { words } from "./archive.ts";
 
-const OPTIONS: LedgerOptions = { now: 1000, overlapSeconds: 10, gapRetrySeconds: 100, proveSeconds: 200 };
+const OPTIONS: LedgerOptions = {
+  now: 1000,
+  overlapSeconds: 10,
+  gapRetrySeconds: 100,
+  proveSeconds: 200,
+};
 
 function ledgerOf(...stored: Partial<CoverageInterval>[]): Ledger {
   const list = stored.map((interval) => ({ at: 990, ...interval } as CoverageInterval))
