@@ -269,3 +269,15 @@ storeTest("windows shrink as time goes by, and what is dated later comes in", as
   // A clock that had been wrong is set right.
   assert.deepEqual(await within(NOW), [2, 1, 2, 2, 3]);
 });
+
+storeTest("no sighting is counted before its event", async (store) => {
+  const [relay = 1] = await relayIds(store);
+  const events = generateEvents(12, { seed: 17 });
+  await write(store, events.slice(0, 6), undefined);
+  await write(store, events.slice(6), relay);
+  for (let step = 0; step < 6; step++) {
+    await refreshStatistics(store, { maxRows: 3, at: NOW });
+    await assertExact(store);
+  }
+  assert.equal((await readEventStats(store)).sightings, 6);
+});
