@@ -15,6 +15,7 @@ import { isAbort, TaskGroup } from "./lib/task_group.ts";
 import { errorText } from "./lib/text.ts";
 import { commit, NAME, VERSION } from "./lib/version.ts";
 import { keepFigures } from "./metrics/figure_keeper.ts";
+import { keepProxies } from "./metrics/proxy_keeper.ts";
 import { type CycleName, CYCLES, type CycleSpec, DOORS, type PartName } from "./pipeline.ts";
 import { writeStageStatus } from "./queries/status.ts";
 import { StoreClosed } from "./store/errors.ts";
@@ -149,6 +150,12 @@ async function runStages(
     group.spawn(door.name, (signal) => task.run({ signal }));
   }
   group.spawn("status", (signal) => keeper.run(signal));
+  const { networks } = context.config;
+  group.spawn(
+    "proxies",
+    (signal) =>
+      keepProxies({ networks, metrics: context.metrics.process, clock: context.clock }, signal),
+  );
   if (wanted.includes("api")) {
     // Only where somebody can read them.
     const { config, metrics, clock } = context;

@@ -18,6 +18,7 @@ export class ProcessMetrics implements Disposable {
   readonly #lag = new LagMeter();
   readonly #diskFree: Gauge<"folder">;
   readonly #diskSize: Gauge<"folder">;
+  readonly #proxyUp: Gauge<"network">;
   readonly #queues = new Map<string, () => number>();
 
   constructor(registry: Registry) {
@@ -26,6 +27,11 @@ export class ProcessMetrics implements Disposable {
       help: "Always 1; the labels say what runs.",
       labels: ["name", "version", "commit", "deno"],
     }).set({ name: NAME, version: VERSION, commit: commit(), deno: Deno.version.deno }, 1);
+    this.#proxyUp = gauge(registry, {
+      name: "bigbrotr_proxy_up",
+      help: "1 while the proxy that a network is configured with answers, 0 while it does not.",
+      labels: ["network"],
+    });
     gauge(registry, {
       name: "process_start_time_seconds",
       help: "When the process started, in Unix seconds.",
@@ -74,6 +80,11 @@ export class ProcessMetrics implements Disposable {
   /** A queue whose length is read when somebody asks. */
   watchQueue(queue: string, length: () => number): void {
     this.#queues.set(queue, length);
+  }
+
+  /** Whether a network's proxy answers. */
+  proxy(network: string, isUp: boolean): void {
+    this.#proxyUp.set({ network }, isUp ? 1 : 0);
   }
 
   /** The disk under the data folder, as it was read just now. */
