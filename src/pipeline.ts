@@ -23,7 +23,7 @@ import { createRefresher } from "./refresher/refresher.ts";
 import { createSeeder } from "./seeder/seeder.ts";
 import { createPriority, type PriorityDeps } from "./synchronizer/priority.ts";
 import { createSynchronizer } from "./synchronizer/synchronizer.ts";
-import { createTails } from "./synchronizer/tails.ts";
+import { createTails } from "./synchronizer/tail/tails.ts";
 import { createValidator } from "./validator/validator.ts";
 
 /** The stages that work in cycles, by their names in the configuration. */

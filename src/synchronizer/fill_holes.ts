@@ -6,17 +6,17 @@ import type { PageResult } from "../ingest/ingest.ts";
 import type { SignalOptions } from "../lib/clock.ts";
 import type { CoverageWindow } from "../model/coverage.ts";
 import type { Filter } from "../model/filter.ts";
-import { type SecondSplit, type SeenParts, splitSecond } from "./dense.ts";
-import { Evidence } from "./evidence.ts";
+import { type SecondSplit, type SeenParts, splitSecond } from "./walk/dense.ts";
+import { Evidence } from "./walk/evidence.ts";
 import type { Ledger } from "./ledger.ts";
 import type { SyncLimits } from "./limits.ts";
-import type { Nip77 } from "./nip77.ts";
+import type { Nip77 } from "./nip77/nip77.ts";
 import type { PageAnswer } from "./page.ts";
-import { Probes } from "./probes.ts";
+import { Probes } from "./walk/probes.ts";
 import { isOfGround, isPagingHabit, type OpenReason } from "./reasons.ts";
-import type { Reconciliation } from "./reconcile.ts";
+import type { Reconciliation } from "./nip77/reconcile.ts";
 import type { RelaySession } from "./session.ts";
-import { walkHole } from "./walk.ts";
+import { walkHole } from "./walk/walk.ts";
 
 /** What filling works with: a turn. */
 export interface FillDeps {

@@ -5,7 +5,7 @@ import type { Filter } from "../model/filter.ts";
 import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { SyncLimits, SyncRequest } from "./sync_relay.ts";
-import type { TailLimits } from "./tail.ts";
+import type { TailLimits } from "./tail/tail.ts";
 
 /** What is archived of this relay, and within which bounds. */
 export interface RelaySettings {
