@@ -34,7 +34,9 @@ export class DataLock implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    // Closing gives the lock back; the file stays, because removing it would race with the next.
+    // Closing alone would not do: a child process between its fork and its exec has the file too.
+    this.#file.unlockSync();
+    // The file stays, because removing it would race with the next.
     this.#file.close();
   }
 }

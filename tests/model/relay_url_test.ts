@@ -176,6 +176,8 @@ Deno.test("NIP-11 is asked at the same place over http", () => {
 
 /** Undefined where nostr-tools refuses what we take: a bare host with "://" in its path. */
 function byNostrTools(text: string): string | undefined {
+  // Taken for a scheme wherever it stands, so that nothing is put before a bare host.
+  if (text.indexOf("://") > text.search(/[.:/?#]/)) return undefined;
   try {
     return utils.normalizeURL(text);
   } catch {
