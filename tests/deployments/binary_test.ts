@@ -28,8 +28,9 @@ function compileArgs(output: string, envFile: string): string[] {
   const command = line.split("&&").at(-1)?.trim().split(" ") ?? [];
   assert.deepEqual(command.slice(0, 2), ["deno", "compile"]);
   const at = command.indexOf("--output");
-  return command.slice(1)
-    .map((word, index) => index === at ? output : word)
+  // Types are checked elsewhere.
+  return ["compile", "--no-check", ...command.slice(2)]
+    .map((word, index) => index === at + 1 ? output : word)
     .map((word) => word.startsWith("--env-file=") ? `--env-file=${envFile}` : word);
 }
 

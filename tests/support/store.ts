@@ -18,6 +18,24 @@ export type StoreKind = Store["kind"];
 /** Both kinds. */
 export const STORE_KINDS: readonly StoreKind[] = ["pglite", "postgres"];
 
+/** Where what is tested is the store itself: here each behaviour is asked of both kinds. */
+const ABOUT_THE_STORE = /\/tests\/(store|ingest|refresher|queries)\//;
+
+/**
+ * On which kinds a file's tests run. What is built on the store is asked of one of them, half of the
+ * files embedded and half on a server; with TEST_STORES=all everything is asked of both, which takes
+ * twice the time.
+ */
+const DEFAULT_KINDS: readonly StoreKind[] = defaultKinds(Deno.mainModule);
+
+function defaultKinds(file: string): readonly StoreKind[] {
+  if (Deno.env.get("TEST_STORES") === "all" || ABOUT_THE_STORE.test(file)) return STORE_KINDS;
+  if (postgresMissing) return ["pglite"];
+  const path = file.slice(file.lastIndexOf("/tests/"));
+  const digest = createHash("sha256").update(path).digest();
+  return digest.readUInt8(0) % 2 === 0 ? ["pglite"] : ["postgres"];
+}
+
 /** A store with what it lives on; disposing of it removes both. */
 export interface OwnedStore extends AsyncDisposable {
   readonly store: Store;
@@ -32,15 +50,16 @@ const TEST_LAYOUT: Readonly<Record<StoreKind, Partial<Layout>>> = {
 };
 
 /**
- * Registers the test once per kind of store; one that can't run here says so in its name. A test
- * that needs more than a store gives `ignore` and its reason as a `note`.
+ * Registers the test once per kind of store that it is for (see {@linkcode DEFAULT_KINDS}); one that
+ * can't run here says so in its name. A test that needs more than a store gives `ignore` and its
+ * reason as a `note`.
  */
 export function storeTest(
   name: string,
   fn: (store: Store) => Promise<void>,
   options: { kinds?: readonly StoreKind[]; ignore?: boolean; note?: string } = {},
 ): void {
-  const { kinds = STORE_KINDS, ignore = false, note = "" } = options;
+  const { kinds = DEFAULT_KINDS, ignore = false, note = "" } = options;
   for (const kind of kinds) {
     const missing = kind === "postgres" && postgresMissing;
     wanted.add(kind);

@@ -114,9 +114,9 @@ storeTest("what the ledger calls closed is all there, whatever the relay does", 
   await using archive = await openArchive(store);
   await fc.assert(
     fc.asyncProperty(shapes, (shape) => holdsFor(archive, shape)),
-    { numRuns: Number(Deno.env.get("HONESTY_RUNS") ?? 60), endOnFailure: true },
+    { numRuns: Number(Deno.env.get("HONESTY_RUNS") ?? 30), endOnFailure: true },
   );
-}, { kinds: ["pglite"] });
+});
 
 storeTest("an honest relay is closed but for dense seconds, in few requests", async (store) => {
   await using archive = await openArchive(store);
@@ -144,9 +144,9 @@ storeTest("an honest relay is closed but for dense seconds, in few requests", as
         assert.ok(inGap || ids.has(event.id), told);
       }
     }),
-    { numRuns: 40, endOnFailure: true },
+    { numRuns: Number(Deno.env.get("HONESTY_RUNS") ?? 20), endOnFailure: true },
   );
-}, { kinds: ["pglite"] });
+});
 
 async function holdsFor(archive: Archive, shape: Shape): Promise<void> {
   const events = eventsOf(shape);

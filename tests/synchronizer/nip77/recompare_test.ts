@@ -81,7 +81,7 @@ storeTest("what came late, new or old, is found among thousands", async (store) 
   assert.equal(flood.newEvents, rest.length);
   assert.deepEqual(await archive.idsOf(report.relayId), idsOf(many));
   assert.equal((await stage.again()).received, 0);
-}, { kinds: ["pglite"] });
+});
 
 storeTest("what was deleted from the archive is missed, and had again", async (store) => {
   await using stage = await scene(store);
@@ -107,7 +107,7 @@ storeTest("sightings of what a relay has dropped stay, and hinder nothing", asyn
   const ids = await stage.archive.idsOf(report.relayId);
   assert.deepEqual(ids, idsOf([...first, ...later.slice(0, 5)]));
   assert.ok(smaller.seen.negOpens.length < 60, `${smaller.seen.negOpens.length} sessions`);
-}, { kinds: ["pglite"] });
+});
 
 storeTest("a relay that takes fewer in one go is asked for halves", async (store) => {
   await using stage = await scene(store);
@@ -119,7 +119,7 @@ storeTest("a relay that takes fewer in one go is asked for halves", async (store
   const report = await stage.again();
   assert.equal(report.newEvents, 1);
   assert.ok(report.bytes < 20_000, `${report.bytes} bytes`);
-}, { kinds: ["pglite"] });
+});
 
 storeTest("whatever is added and deleted on either side, all of it is found", async (store) => {
   await using stage = await scene(store);
@@ -142,7 +142,7 @@ storeTest("whatever is added and deleted on either side, all of it is found", as
     }),
     { numRuns: 8 },
   );
-}, { kinds: ["pglite"] });
+});
 
 /** The relay's port, when it no longer listens there. */
 async function freed(relay: HostileRelay): Promise<number> {

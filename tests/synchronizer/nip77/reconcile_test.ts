@@ -77,7 +77,6 @@ storeTest(
     await archive.sync(plain.url);
     assert.equal(plain.seen.negOpens.length, 2);
   },
-  { kinds: ["pglite"] },
 );
 
 storeTest("windows are narrowed where they hold more than the relay takes", async (store) => {
@@ -92,7 +91,7 @@ storeTest("windows are narrowed where they hold more than the relay takes", asyn
   assert.deepEqual(await archive.idsOf(report.relayId), idsOf(events));
   const narrowest = relay.seen.negOpens.length;
   assert.ok(narrowest < 60, `${narrowest} sessions`);
-}, { kinds: ["pglite"] });
+});
 
 storeTest("windows are narrowed where they hold more than we take", async (store) => {
   await using archive = await openArchive(store);
@@ -131,7 +130,7 @@ storeTest("seconds denser than a page are had whole, and the walk is compared", 
   const report = await archive.sync(relay.url);
   assert.deepEqual(words(report.coverage), RECONCILED);
   assert.deepEqual(await archive.idsOf(report.relayId), idsOf(dense));
-}, { kinds: ["pglite"] });
+});
 
 storeTest("a comparison with nothing new, or one event, costs next to nothing", async (store) => {
   const many = generateEvents(20_001, KINDS);
@@ -163,7 +162,7 @@ storeTest("a comparison with nothing new, or one event, costs next to nothing", 
   assert.equal(one.newEvents, 1);
   assert.deepEqual(words(one.coverage), [`0..${NEWEST + 2 * 86_400} closed reconciled`]);
   assert.ok(one.bytes < 10_000, `${one.bytes} bytes for one event`);
-}, { kinds: ["pglite"] });
+});
 
 storeTest("a comparison that runs out of time goes on where it was", async (store) => {
   let ms = 0;
@@ -197,7 +196,7 @@ storeTest("a comparison that runs out of time goes on where it was", async (stor
   const compared = untils.filter((until) => until < NEWEST);
   assert.ok(compared.length >= 6);
   assert.deepEqual(compared, compared.toSorted((a, b) => b - a), "no window was compared twice");
-}, { kinds: ["pglite"] });
+});
 
 storeTest(
   "a relay that never answers NEG-OPEN is walked, and not asked for a day",
@@ -211,7 +210,6 @@ storeTest(
     await second(archive, relay, { gapRetrySeconds: 0 });
     assert.equal(relay.seen.negOpens.length, 1);
   },
-  { kinds: ["pglite"] },
 );
 
 storeTest("a refusal is no answer, and the ground is walked", async (store) => {
@@ -221,7 +219,7 @@ storeTest("a refusal is no answer, and the ground is walked", async (store) => {
   const report = await second(archive, relay);
   assert.deepEqual(words(report.coverage), ALL_CLOSED);
   assert.deepEqual(await archive.idsOf(report.relayId), idsOf(events));
-}, { kinds: ["pglite"] });
+});
 
 storeTest("a relay that can't be paged is reconciled all the same", async (store) => {
   await using archive = await openArchive(store);
@@ -235,7 +233,7 @@ storeTest("a relay that can't be paged is reconciled all the same", async (store
     assert.deepEqual(words(report.coverage), RECONCILED, habit.name);
     assert.deepEqual(await archive.idsOf(report.relayId), idsOf(events), habit.name);
   }
-}, { kinds: ["pglite"] });
+});
 
 storeTest("what is listed and not given stays open, and only that", async (store) => {
   await using archive = await openArchive(store);
@@ -290,7 +288,7 @@ storeTest("an event that a comparison finds and can't get reopens closed ground"
   const open = report.coverage.filter((held) => held.state === "open");
   assert.deepEqual(open.map(({ reason }) => reason), ["undelivered"]);
   assert.equal(report.dropped.wrong_signature, 1);
-}, { kinds: ["pglite"] });
+});
 
 storeTest("a relay that lists what nobody has is given up after a few requests", async (store) => {
   await using archive = await openArchive(store);
@@ -300,7 +298,7 @@ storeTest("a relay that lists what nobody has is given up after a few requests",
   assert.ok(report.requests < 40, `${report.requests} requests`);
   assert.equal(report.coverage.filter((held) => held.state === "closed").length, 0);
   assert.equal(report.reason, "undelivered");
-}, { kinds: ["pglite"] });
+});
 
 storeTest("a list that is cut in silence closes nothing", async (store) => {
   await using archive = await openArchive(store);
@@ -309,7 +307,7 @@ storeTest("a list that is cut in silence closes nothing", async (store) => {
   const report = await second(archive, relay);
   assert.deepEqual(words(report.coverage), ALL_CLOSED);
   assert.deepEqual(await archive.idsOf(report.relayId), idsOf(events));
-}, { kinds: ["pglite"] });
+});
 
 storeTest("answers without an end, or without a sense, are walked around", async (store) => {
   await using archive = await openArchive(store);
@@ -322,7 +320,7 @@ storeTest("answers without an end, or without a sense, are walked around", async
     assert.deepEqual(words(report.coverage), ALL_CLOSED, payload);
     assert.equal((await archive.idsOf(report.relayId)).size, events.length, payload);
   }
-}, { kinds: ["pglite"] });
+});
 
 storeTest("a rate limit in the middle leaves the rest open", async (store) => {
   await using archive = await openArchive(store);
@@ -334,7 +332,7 @@ storeTest("a rate limit in the middle leaves the rest open", async (store) => {
   const report = await second(archive, relay, { idsPerRequest: 20, idRequests: 1 });
   assert.equal(report.reason, "rate_limited");
   assert.deepEqual(words(report.coverage), [`0..${NEWEST} open rate_limited`]);
-}, { kinds: ["pglite"] });
+});
 
 interface Shape {
   /** How many of each second's events the archive holds from elsewhere. */
@@ -410,9 +408,9 @@ storeTest("what reconciling closes is all there, whatever the relay does", async
         }
       }
     }),
-    { numRuns: Number(Deno.env.get("HONESTY_RUNS") ?? 40), endOnFailure: true },
+    { numRuns: Number(Deno.env.get("HONESTY_RUNS") ?? 20), endOnFailure: true },
   );
-}, { kinds: ["pglite"] });
+});
 
 /** Twelve seconds of twelve events. */
 const POOL: readonly NostrEvent[][] = Array.from({ length: 12 }, (_, i) => {
