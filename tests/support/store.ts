@@ -19,7 +19,7 @@ export type StoreKind = Store["kind"];
 export const STORE_KINDS: readonly StoreKind[] = ["pglite", "postgres"];
 
 /** Where what is tested is the store itself: here each behaviour is asked of both kinds. */
-const ABOUT_THE_STORE = /\/tests\/(store|ingest|refresher|queries)\//;
+const ABOUT_THE_STORE = /\/tests\/(store|ingest)\//;
 
 /**
  * On which kinds a file's tests run. What is built on the store is asked of one of them, half of the
