@@ -1,7 +1,8 @@
 // One strategy to archive a hole in the ledger: by pages, newest first, `until` inclusive, each page
 // reaching back into the one before. In: a hole. Out: events to ingest, and entries in the ledger,
 // which move only when everything above them is committed. The next page is asked for while the last
-// one is being verified and written (never more than one ahead).
+// one is being verified and written (never more than one ahead), and ingested as soon as it is there:
+// one page's signatures are checked while the rows of the one before are written.
 //
 // What a finished page proves: a relay that answers newest first has, down to the page's oldest
 // second, nothing that it did not send (that ground is "paged"); of the oldest second itself the cap
@@ -70,6 +71,13 @@ interface Suspect extends PageSize, SecondSeen {
   paged: boolean;
 }
 
+/** A page that has come, and is being ingested. */
+interface Arrival {
+  page: PageAnswer;
+  /** Never rejects: how that ended is looked at when the page's turn has come. */
+  taken: Promise<PromiseSettledResult<PageResult>>;
+}
+
 /** `undefined`: go on; otherwise the walk is over. */
 type Step = { end: OpenReason | undefined } | undefined;
 
@@ -99,6 +107,8 @@ class Walk {
   #skipped = false;
   #idlePages = 0;
   #bottomPages = 0;
+  /** The next page, if it was asked for already. */
+  #ahead: Arrival | undefined;
 
   constructor(hole: CoverageWindow, deps: WalkDeps) {
     this.#hole = hole;
@@ -110,7 +120,18 @@ class Walk {
   }
 
   async run(): Promise<OpenReason | undefined> {
-    let ahead: PageAnswer | undefined;
+    let end: OpenReason | undefined;
+    try {
+      end = await this.#pages();
+    } catch (error) {
+      await this.#ahead?.taken;
+      throw error;
+    }
+    await this.#finishAhead();
+    return end;
+  }
+
+  async #pages(): Promise<OpenReason | undefined> {
     for (let pages = 0;; pages++) {
       // However short the turn, it comes one page further, and knows what to think of it.
       const mayStop = pages > 0 && this.#suspect === undefined;
@@ -121,20 +142,33 @@ class Walk {
         return end;
       }
       const window = { since: this.#hole.since, until: this.#cursor };
-      const page = ahead ?? await this.#deps.fetch(window);
+      const { page, taken } = this.#ahead ?? await this.#ask(window);
+      this.#ahead = undefined;
       const mayBeCut = !this.#deps.evidence.isShort(page.size, page.limit);
       const next = this.#worthAskingAhead(page)
         ? likelyNextUntil(page.events, window, mayBeCut)
         : undefined;
-      const [taken, asked] = await bothSettled(
-        this.#deps.take(page),
-        next === undefined ? undefined : this.#deps.fetch({ ...window, until: next }),
-      );
-      const step = await this.#judge(page, taken.accepted, window);
+      const asked = next === undefined ? undefined : this.#ask({ ...window, until: next });
+      const [result, arrival] = await Promise.all([taken, asked && settled(asked)]);
+      this.#ahead = arrival && fulfilled(arrival);
+      const step = await this.#judge(page, fulfilled(result).accepted, window);
       await this.#deps.moved();
       if (step !== undefined) return step.end;
-      ahead = next === this.#cursor ? asked : undefined;
+      if (next !== this.#cursor) await this.#finishAhead();
     }
+  }
+
+  /** Asks for a page, and has it ingested as soon as it is there. */
+  async #ask(window: CoverageWindow): Promise<Arrival> {
+    const page = await this.#deps.fetch(window);
+    return { page, taken: settled(this.#deps.take(page)) };
+  }
+
+  /** The events of a page that nobody judges are as good as any. */
+  async #finishAhead(): Promise<void> {
+    const ahead = this.#ahead;
+    this.#ahead = undefined;
+    if (ahead !== undefined) fulfilled(await ahead.taken);
   }
 
   /** Goes back to the seconds that were denser than a page; why that was cut short, if it was. */
@@ -353,13 +387,14 @@ class Walk {
   }
 }
 
-/** Both answers, when both have come; the first rejection, when both have ended. */
-async function bothSettled<A, B>(
-  first: Promise<A>,
-  second: Promise<B> | undefined,
-): Promise<[A, B | undefined]> {
-  const [a, b] = await Promise.allSettled([first, second]);
-  if (a.status === "rejected") throw a.reason;
-  if (b.status === "rejected") throw b.reason;
-  return [a.value, b.value];
+/** How it ends; never rejects. */
+async function settled<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>> {
+  const [end] = await Promise.allSettled([promise]);
+  return end;
+}
+
+/** What came of it; throws what it was rejected with. */
+function fulfilled<T>(end: PromiseSettledResult<T>): T {
+  if (end.status === "rejected") throw end.reason;
+  return end.value;
 }
