@@ -31,7 +31,13 @@ const CATCH_UP_MS = 180_000;
 /** For the process to be there. */
 const START_MS = 120_000;
 /** Questions that a visitor asks all the time. */
-const PATHS = ["/", "/ready", "/v1/relays?limit=50", "/v1/kind_counts", "/v1/events?limit=20"];
+const PATHS = [
+  "/",
+  "/ready",
+  "/v1/relays?limit=50",
+  "/v1/kind_counts",
+  "/v1/events?filter={}&limit=20",
+];
 
 async function soak(options: Options): Promise<number> {
   const summary = new Summary(options.json ? () => {} : undefined);
