@@ -81,7 +81,8 @@ begin
   ), expiries as (
     insert into event_expiry (event_seq, expires_at)
     select x.seq, trim('"' from x.value)::bigint
-    from (select distinct on (seq) seq, value from tag where name = 'expiration' order by seq, n) x
+    from (select distinct on (seq) seq, value from tag where name = 'expiration' and value is not null
+      order by seq, n) x
     where x.value ~ '^"[0-9]{1,15}"$'
     on conflict do nothing
     returning 1

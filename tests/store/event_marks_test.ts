@@ -168,6 +168,17 @@ async function write(store: Store, events: readonly NostrEvent[]): Promise<void>
   assert.deepEqual(rejected, []);
 }
 
+/** Found at random once: a tag without a value says nothing. */
+const EXPIRES_BY_ITS_SECOND_TAG: NostrEvent = {
+  id: hex(1),
+  pubkey: KEYS[0],
+  created_at: 2000,
+  kind: 1,
+  tags: [["expiration"], ["expiration", PAST]],
+  content: "",
+  sig: "7".repeat(128),
+};
+
 /** Writes, deletes and refreshes at random; `keeps` is what the archive has of an event. */
 function marksHold(
   store: Store,
@@ -198,7 +209,7 @@ function marksHold(
       await rebuildEventMarks(store);
       assert.deepEqual(await tables(store), made);
     }),
-    { numRuns },
+    { numRuns, examples: [[[{ do: "write", events: [EXPIRES_BY_ITS_SECOND_TAG] }]]] },
   );
 }
 
