@@ -221,7 +221,8 @@ export async function sharedPostgres(): Promise<string> {
     server=$!
     ${pooler === undefined ? "" : `"${pooler}" pgbouncer.ini >pooler.log 2>&1 & pooler=$!`}
     while kill -0 "$WATCHED" 2>/dev/null || [ -d "/proc/$WATCHED" ]; do sleep 0.5; done
-    kill -QUIT $server $pooler
+    kill -QUIT $server
+    [ -z "$pooler" ] || kill -TERM $pooler
     wait
     cd / && rm -rf "${folder}"`;
   const started = await new Deno.Command("setsid", {
