@@ -5,8 +5,8 @@
  */
 import { type BlockConfig, readBlockFile } from "../config/block.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { fileVersion } from "../lib/file_version.ts";
 import { logger } from "../lib/log.ts";
-import { errorText } from "../lib/text.ts";
 import { BlockList, type BlockRule } from "../model/block_list.ts";
 
 /** How often the file is looked at, at most. */
@@ -45,7 +45,7 @@ export class BlockSource {
   }
 
   async #look(file: string): Promise<void> {
-    const seen = await versionOf(file);
+    const seen = await fileVersion(file);
     if (seen === this.#seen) return;
     const read = await readBlockFile(file, { maxRules: this.#config.maxRules });
     this.#seen = seen;
@@ -64,14 +64,4 @@ export class BlockSource {
 
 function* all(...lists: readonly (readonly BlockRule[])[]): Generator<BlockRule> {
   for (const list of lists) yield* list;
-}
-
-/** Changes whenever the file may have. */
-async function versionOf(file: string): Promise<string> {
-  try {
-    const { mtime, size, ino } = await Deno.stat(file);
-    return `${mtime?.getTime()} ${size} ${ino}`;
-  } catch (error) {
-    return errorText(error);
-  }
 }

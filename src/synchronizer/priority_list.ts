@@ -4,8 +4,8 @@
 import type { Config } from "../config/config.ts";
 import { type PriorityFile, readPriorityFile } from "../config/priority_file.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
+import { fileVersion } from "../lib/file_version.ts";
 import { logger } from "../lib/log.ts";
-import { errorText } from "../lib/text.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 
 /** More is no priority. */
@@ -41,7 +41,7 @@ export class PriorityList {
     const nowMs = this.#clock.monotonicMs();
     if (file === undefined || nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return this.#urls;
     this.#lookedAtMs = nowMs;
-    const seen = await versionOf(file);
+    const seen = await fileVersion(file);
     if (seen === this.#seen) return this.#urls;
     this.#seen = seen;
     const read = await readPriorityFile(file);
@@ -61,15 +61,5 @@ export class PriorityList {
     }
     this.#urls = [...new Set([...this.#config.relays, ...urls])].slice(0, MAX_RELAYS);
     log.info("{count} relays come first", { count: this.#urls.length, file, bad: bad.length });
-  }
-}
-
-/** Changes whenever the file may have. */
-async function versionOf(file: string): Promise<string> {
-  try {
-    const { mtime, size, ino } = await Deno.stat(file);
-    return `${mtime?.getTime()} ${size} ${ino}`;
-  } catch (error) {
-    return errorText(error);
   }
 }

@@ -107,7 +107,12 @@ async function live(
   summary: Summary,
 ): Promise<Run> {
   const startMs = performance.now();
-  const run: Run = { samples: [], jobs: { asked: 0, answered: 0, slowestMs: 0 }, requests: 0 };
+  const run: Run = {
+    samples: [],
+    jobs: { asked: 0, answered: 0, slowestMs: 0 },
+    requests: 0,
+    refused: new Map(),
+  };
   while (await child.ask("/health") === undefined) {
     if (performance.now() - startMs > START_MS) throw new Error(child.log.join("\n"));
     await pause(200);
@@ -118,8 +123,12 @@ async function live(
   while (performance.now() < readyMs + minutes * 60_000) {
     await pause(SAMPLE_MS);
     for (const path of PATHS) {
-      await child.ask(path);
+      const answer = await child.ask(path);
       run.requests += 1;
+      // Not ready is an answer, too: relays and stages are only just starting.
+      if (answer?.status === 200 || (path === "/ready" && answer?.status === 503)) continue;
+      const what = `${path} ${answer?.status ?? "no answer"}`;
+      run.refused.set(what, (run.refused.get(what) ?? 0) + 1);
     }
     const metrics = await child.ask("/metrics");
     const at = (performance.now() - readyMs) / 1000;

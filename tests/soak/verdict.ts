@@ -12,6 +12,8 @@ export interface Run {
   samples: Sample[];
   jobs: { asked: number; answered: number; slowestMs: number };
   requests: number;
+  /** Requests without the answer that was due, by path and status. */
+  refused: Map<string, number>;
 }
 
 /** Everything that can be said before the process has ended. */
@@ -71,7 +73,12 @@ export function judge(
     `${run.jobs.answered} of ${run.jobs.asked}, the slowest in ${run.jobs.slowestMs.toFixed(0)} ms`,
     run.jobs.answered === run.jobs.asked,
   );
-  summary.note("HTTP requests", String(run.requests));
+  const refused = [...run.refused].map(([what, n]) => `${what} ${n} times`);
+  summary.add(
+    "HTTP requests answered",
+    [`${run.requests} asked`, ...refused].join(", "),
+    refused.length === 0 && run.requests > 0,
+  );
   const failures = [...exposition.matchAll(
     /^bigbrotr_cycles_total\{stage="(\w+)",result="failure"\} ([1-9]\d*)$/gm,
   )].map(([, stage, n]) => `${stage} ${n}`);
