@@ -3,6 +3,13 @@
 // `until` is inclusive where an event of that very second came. One of these per turn: habits differ
 // between relays and change between days.
 
+/** How much a page held, and how much of it was ours. */
+export interface PageSize {
+  size: number;
+  limit: number;
+  ours: number;
+}
+
 /** The habits of a relay, as far as its pages have shown them. */
 export class Evidence {
   /** An event of the very second of an `until` has come. */
@@ -16,9 +23,9 @@ export class Evidence {
     this.#largest = Math.max(this.#largest, ours);
   }
 
-  /** The relay cut a page after so many events of ours: older ones came after it. */
-  sawCut(ours: number): void {
-    this.#smallestCut = Math.min(this.#smallestCut, ours);
+  /** Older events came after this page: where our limit has not ended it, the relay has. */
+  sawCut({ size, limit, ours }: PageSize): void {
+    if (size < limit) this.#smallestCut = Math.min(this.#smallestCut, ours);
   }
 
   /**

@@ -12,31 +12,20 @@
 import type { CoverageProof, CoverageWindow } from "../../model/coverage.ts";
 import type { NostrEvent } from "../../model/event.ts";
 import type { PageResult } from "../../ingest/ingest.ts";
-import type { KnownSecond, SecondSplit } from "./dense.ts";
-import type { Evidence } from "./evidence.ts";
-import type { Ledger } from "../ledger.ts";
+import { DenseSeconds, type DenseSecondsDeps } from "./dense_seconds.ts";
+import type { PageSize } from "./evidence.ts";
 import type { PageAnswer } from "../page.ts";
 import { judgePage, likelyNextUntil, looksDense, type PageVerdict } from "./page_verdict.ts";
-import type { Probes, SecondSeen } from "./probes.ts";
 import { isLie, type OpenReason } from "../reasons.ts";
 
 /** What a walk works with. */
-export interface WalkDeps {
+export interface WalkDeps extends DenseSecondsDeps {
   /** Asks for one page of the archive's filter. Rejects only on abort. */
   fetch(window: CoverageWindow): Promise<PageAnswer>;
   /** Ingests a page; resolves after the commit. */
   take(page: PageAnswer): Promise<PageResult>;
-  /** Tries to get all of a second that is, or may be, denser than a page. */
-  split(second: number, known: KnownSecond): Promise<SecondSplit>;
-  readonly probes: Probes;
-  readonly ledger: Ledger;
-  readonly evidence: Evidence;
   /** Whether the hole ends in the present, so that the next turn overlaps with it. */
   isNewest(hole: CoverageWindow): boolean;
-  /** Called when the ledger has moved. */
-  moved(): Promise<void>;
-  /** Why to stop now, if there is a reason. */
-  mustStop(): OpenReason | undefined;
 }
 
 /** Pages without EOSE that a walk puts up with; each costs an idle timeout. */
@@ -53,22 +42,6 @@ export async function walkHole(
   const end = await walk.run();
   // A relay that has stopped to answer is not asked for more; its dense seconds stay open.
   return end === undefined || end === "all_dropped" ? await walk.splitDense() ?? end : end;
-}
-
-/** How much a page held, and how much of it was ours. */
-interface PageSize {
-  size: number;
-  limit: number;
-  ours: number;
-}
-
-/**
- * A second that filled a page, or (not `paged`) so much of a page's end that the next page would
- * mostly repeat it; `cut` when the page lacks what an earlier one has shown of it.
- */
-interface Suspect extends PageSize, SecondSeen {
-  cut: boolean;
-  paged: boolean;
 }
 
 /** A page that has come, and is being ingested. */
@@ -95,14 +68,11 @@ class Walk {
    * an earlier turn has seen them: then it is any event of that second.
    */
   #boundary: ReadonlySet<string> | undefined;
-  /** A second that filled a whole page; whether it was cut, the next page tells. */
-  #suspect: Suspect | undefined;
   /** The last page that reached below its newest second. */
   #last: PageSize | undefined;
   /** Since this happened the ledger stands still: only events are collected. */
   #frozen: OpenReason | undefined;
-  /** Dense seconds, to be split in the end, when more kinds and authors are known. */
-  readonly #dense: Suspect[] = [];
+  readonly #dense: DenseSeconds;
   #proof: CoverageProof | undefined;
   #skipped = false;
   #idlePages = 0;
@@ -116,6 +86,7 @@ class Walk {
     this.#cursor = hole.until;
     this.#floor = hole.until + 1;
     this.#top = hole.until;
+    this.#dense = new DenseSeconds(deps);
     if (deps.ledger.hasEventsAt(hole.until)) this.#boundary = new Set();
   }
 
@@ -134,7 +105,7 @@ class Walk {
   async #pages(): Promise<OpenReason | undefined> {
     for (let pages = 0;; pages++) {
       // However short the turn, it comes one page further, and knows what to think of it.
-      const mayStop = pages > 0 && this.#suspect === undefined;
+      const mayStop = pages > 0 && this.#dense.suspected === undefined;
       const stop = mayStop ? this.#deps.mustStop() : undefined;
       if (stop !== undefined) {
         const end = this.#open(stop);
@@ -172,20 +143,8 @@ class Walk {
   }
 
   /** Goes back to the seconds that were denser than a page; why that was cut short, if it was. */
-  async splitDense(): Promise<OpenReason | undefined> {
-    const { ledger } = this.#deps;
-    for (const { second, ids, size, paged } of this.#dense) {
-      const mustStop = this.#deps.mustStop();
-      if (mustStop !== undefined) return mustStop;
-      const known = { ids, size, paged };
-      const { complete, missing, reconciled, stop } = await this.#deps.split(second, known);
-      if (stop !== undefined) return stop;
-      if (reconciled) continue;
-      if (complete) ledger.fill(second, this.#proof);
-      else ledger.gap(second, missing);
-      await this.#deps.moved();
-    }
-    return undefined;
+  splitDense(): Promise<OpenReason | undefined> {
+    return this.#dense.split(this.#proof);
   }
 
   #worthAskingAhead(page: PageAnswer): boolean {
@@ -215,7 +174,7 @@ class Walk {
       case "nothing_ours":
         return await this.#atNothingOurs(page, verdict.oldest, tooNew);
       case "one_second":
-        if (this.#suspect?.second !== this.#cursor) await this.#settleSuspect(true);
+        if (this.#dense.suspected !== this.#cursor) await this.#settleSuspect(true);
         return await this.#atOneSecond(page, accepted.length, verdict.ids);
       case "reaches":
         await this.#settleSuspect(true);
@@ -238,14 +197,14 @@ class Walk {
   ): Promise<Step> {
     const { oldest, ids } = verdict;
     if (verdict.touchesUntil) this.#deps.evidence.untilIsInclusive = true;
-    this.#sawCut(this.#last);
+    if (this.#last !== undefined) this.#deps.evidence.sawCut(this.#last);
     this.#last = { size: page.size, limit: page.limit, ours };
     this.#write({ since: oldest + 1, until: this.#cursor });
     if (page.hint === "finish" && page.end === "eose") return await this.#close("eose_finish");
     const { size, limit } = page;
     const mayBeCut = !this.#deps.evidence.isShort(size, limit);
     if (looksDense(ids.size, size, mayBeCut) && oldest > this.#hole.since) {
-      this.#suspect = { second: oldest, size, limit, ours, ids, cut: true, paged: false };
+      this.#dense.suspect({ second: oldest, size, limit, ours, ids, cut: true, paged: false });
       this.#cursor = oldest - 1;
       this.#boundary = undefined;
     } else {
@@ -266,7 +225,7 @@ class Walk {
     const known = ids.union(this.#boundary ?? new Set<string>());
     // A page that lacks what an earlier one has shown of the second was cut for sure.
     const cut = known.size > ids.size;
-    this.#suspect = { second, size, limit, ours, ids: known, cut, paged: true };
+    this.#dense.suspect({ second, size, limit, ours, ids: known, cut, paged: true });
     if (second > this.#hole.since) {
       this.#cursor = second - 1;
       this.#boundary = undefined;
@@ -320,36 +279,14 @@ class Walk {
     }
   }
 
-  /**
-   * Decides about a second that filled a page, which was cut when older events follow it: whole, or
-   * dense.
-   */
+  /** Decides about a second that filled a page; around a dense one the walk goes on. */
   async #settleSuspect(olderFollow: boolean): Promise<void> {
-    const suspect = this.#suspect;
-    if (suspect === undefined) return;
-    this.#suspect = undefined;
-    if (this.#frozen !== undefined) return;
-    const { second, paged } = suspect;
-    const cut = olderFollow || suspect.cut;
-    if (cut && paged) this.#sawCut(suspect);
-    const whole = !cut && await this.#deps.probes.isWhole(suspect);
-    if (typeof whole === "string") {
-      this.#freeze(whole);
-      return;
-    }
-    if (whole) {
-      this.#write({ since: second, until: second });
-      return;
-    }
-    // The walk goes on around it.
-    this.#dense.push(suspect);
-    this.#deps.ledger.dense(second);
-    this.#floor = second;
-  }
-
-  /** The relay, not our limit, has ended this page before its data ended. */
-  #sawCut(page: PageSize | undefined): void {
-    if (page !== undefined && page.size < page.limit) this.#deps.evidence.sawCut(page.ours);
+    const settled = await this.#dense.settle(olderFollow, this.#frozen === undefined);
+    if (settled === undefined) return;
+    const { second, is } = settled;
+    if (is === "whole") this.#write({ since: second, until: second });
+    else if (is === "dense") this.#floor = second;
+    else this.#freeze(is);
   }
 
   #write(window: CoverageWindow): void {
