@@ -15,10 +15,8 @@ export interface ConnectionOptions {
   user: string;
   database: string;
   password: string;
-  /** TLS as postgres.js takes it. */
-  ssl: false | "require" | "prefer" | Record<string, unknown>;
   applicationName: string;
-  /** Time for TLS, authentication and the first ReadyForQuery. */
+  /** Time for authentication and the first ReadyForQuery. */
   connectTimeoutMs: number;
   /** Named prepared statements; false behind a pooler in transaction mode. */
   prepare: boolean;
@@ -44,12 +42,15 @@ export class Connection {
       user: options.user,
       database: options.database,
       pass: (): string => options.password,
-      ssl: options.ssl,
       connect_timeout: Math.ceil(options.connectTimeoutMs / 1000),
       prepare: options.prepare,
       connection: { application_name: options.applicationName },
       socket: (): Duplex => {
-        if (given) throw new StoreUnavailable("Lost the connection", { cause: this.#lost });
+        // One that is closed already would leave postgres.js' connect timer running: it is stopped by
+        // the "close" that nobody hears any more.
+        if (given || this.#lost !== undefined) {
+          throw new StoreUnavailable("Lost the connection", { cause: this.#lost });
+        }
         given = true;
         return socket;
       },

@@ -39,7 +39,6 @@ export class EmbeddedBackend implements Backend {
       user: "postgres",
       database: "postgres",
       password: "",
-      ssl: false,
       applicationName: this.#options.applicationName ?? "bigbrotr",
       connectTimeoutMs: this.#options.connectTimeoutMs ?? 60_000,
       prepare: this.#options.prepare !== false,

@@ -12,7 +12,8 @@ export interface ServerAddress {
   user: string;
   password: string;
   database: string;
-  ssl: false | "require" | "prefer" | Record<string, unknown>;
+  /** "verify": its certificate must hold, for this host. */
+  ssl: false | "prefer" | "require" | "verify";
 }
 
 const MAX_URL_LENGTH = 4096;
@@ -45,7 +46,7 @@ export function parseDatabaseUrl(
     user,
     password: password === undefined ? decodeURIComponent(url.password) : reveal(password),
     database: decodeURIComponent(url.pathname.slice(1)) || user,
-    ssl: tls(url.searchParams.get("sslmode"), host),
+    ssl: tls(url.searchParams.get("sslmode")),
   };
   if (host.startsWith("/")) address.path = `${host}/.s.PGSQL.${port}`;
   return address;
@@ -56,19 +57,18 @@ function reveal(value: Secret | string): string {
 }
 
 // libpq's names (https://www.postgresql.org/docs/current/libpq-ssl.html).
-function tls(mode: string | null, host: string): ServerAddress["ssl"] {
+function tls(mode: string | null): ServerAddress["ssl"] {
   switch (mode) {
     case null:
     case "disable":
     case "allow":
       return false;
     case "prefer":
-      return "prefer";
     case "require":
-      return "require";
+      return mode;
     case "verify-ca":
     case "verify-full":
-      return { rejectUnauthorized: true, servername: host };
+      return "verify";
     default:
       throw new TypeError(
         "DATABASE_URL has an sslmode that is not one of disable, prefer, require, verify-full",
