@@ -521,6 +521,8 @@ begin
     execute format('revoke all on all tables in schema %I from %I', here, r.name);
     execute format('revoke all on all functions in schema %I from %I', here, r.name);
     execute format('grant select on all tables in schema %I to %I', here, r.name);
+    -- To read how far they are; not to draw a number.
+    execute format('grant select on all sequences in schema %I to %I', here, r.name);
     if r.level = 'reader' then
       foreach hidden in array access_hidden() loop
         execute format('revoke all on %I.%I from %I', here, hidden, r.name);

@@ -7,6 +7,11 @@ import manifest from "../../deno.json" with { type: "json" };
 const ROOT = new URL("../../", import.meta.url);
 /** `deno task bigbrotr`, permissions and all, without a task runner between us and its signals. */
 const [, ...BIGBROTR] = manifest.tasks.bigbrotr.command.split(" ");
+const NO_SECRETS = Object.fromEntries(
+  ["DATABASE_URL", "DB_PASSWORD", "DATABASE_READER_URL", "DB_READER_PASSWORD", "PRIVATE_KEY"]
+    .concat("NWC_URI", "MAXMIND_LICENSE_KEY")
+    .flatMap((name) => [[name, ""], [`${name}_FILE`, ""]]),
+);
 const encoder = new TextEncoder();
 /** Log lines that are kept to be shown when something goes wrong. */
 const MAX_LOG_LINES = 200;
@@ -117,8 +122,8 @@ function command(
   return new Deno.Command(Deno.execPath(), {
     args: [...BIGBROTR, ...args],
     cwd: ROOT,
-    // A key or database of whoever runs this is none of its business.
-    env: { DATABASE_URL: "", DB_PASSWORD: "", PRIVATE_KEY: "", ...env },
+    // A key, wallet or database of whoever runs this is none of its business.
+    env: { ...NO_SECRETS, ...env },
     stdin: "null",
     stdout,
     stderr: "piped",

@@ -81,6 +81,21 @@ Deno.test({
       sessions.map(({ usename }) => usename),
       [users.reader.name, users.writer.name],
     );
+    // What an operator types in the same shell: the writer's and the reader's URL are all it has.
+    const both = { ...asWriter, DATABASE_READER_URL: users.reader.url };
+    const out = `${folder.path}/archive.jsonl`;
+    for (
+      const words of [
+        ["status"],
+        ["query", "event_stats"],
+        ["sync", relay.url, "--set", "networks.local.enabled=true"],
+        ["export", "--out", out, "--with-sightings"],
+        ["import", out.replace(".jsonl", ".manifest.json")],
+      ]
+    ) {
+      const done = await runCommand([...words, "--data", folder.path], both);
+      assert.equal(done.code, 0, `${words[0]}: ${done.stderr}`);
+    }
     const metrics = (await child.ask("/metrics"))?.text ?? "";
     assert.match(metrics, /bigbrotr_store_up\{store="reader"\} 1/);
     const { code } = await child.stop();
