@@ -4,6 +4,7 @@
 import { type Context, Hono } from "hono";
 import { docsPage } from "./docs_page.ts";
 import { type ApiEnv, bounds, openToPages, rateLimited } from "./guards.ts";
+import { type ApiMetrics, observed } from "./observed.ts";
 import { openApiDocument } from "./openapi.ts";
 import { type Problem, problemResponse } from "./problem.ts";
 import { type Answering, answerQuestion } from "./questions.ts";
@@ -13,7 +14,7 @@ import type { ApiConfig } from "../config/api.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { CycleStatus } from "../lib/cycle.ts";
 import { deadline, withSignal } from "../lib/deadline.ts";
-import { logger } from "../lib/log.ts";
+import { type Logger, logger } from "../lib/log.ts";
 import { errorText } from "../lib/text.ts";
 import { CATALOGUE } from "../queries/catalogue.ts";
 import { paramInfo } from "../queries/params.ts";
@@ -27,12 +28,6 @@ export interface ApiIdentity {
   version: string;
   commit: string;
   npub: string;
-}
-
-/** What the API counts beyond its answers. */
-export interface ApiMetrics {
-  /** One request, answered. `route` is a pattern of ours, never a stranger's path. */
-  request(route: string, status: number, elapsedMs: number): void;
 }
 
 /** What the API is given. */
@@ -57,7 +52,13 @@ const PING_TIMEOUT_MS = 5_000;
 const DOCUMENT_MAX_AGE_SECONDS = 300;
 const PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8";
 
-type Handler = (request: Request, signal: AbortSignal) => Promise<Response> | Response;
+/** What a handler is given beside the request. */
+interface Handling {
+  signal: AbortSignal;
+  requestId: string;
+}
+
+type Handler = (request: Request, given: Handling) => Promise<Response> | Response;
 
 /** The routes; `draining` ends the work of requests that are still under way. */
 export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
@@ -66,24 +67,22 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
   const ready = readiness(deps, clock);
 
-  /** One route: bounded in time, its end counted and its failure hidden. */
+  /** One route: bounded in time, its failure hidden. */
   function route(path: string, handler: Handler): void {
     app.get(path, async (context: Context<ApiEnv>): Promise<Response> => {
-      const startedMs = clock.monotonicMs();
-      const request = context.req.raw;
+      const { requestId } = context.var;
+      context.set("route", path);
       // Not the request's own signal: Deno aborts it after every answer, and warns of that.
       using limit = deadline(config.requestTimeoutMs, { signal: draining });
-      let response: Response;
+      const { signal } = limit;
       try {
         // Whatever the handler waits for, its client is answered in time.
-        response = await withSignal(settled(handler, request, limit.signal), limit.signal);
+        return await withSignal(settled(handler, context.req.raw, { signal, requestId }), signal);
       } catch (error) {
-        response = problemResponse(
-          limit.signal.aborted ? INTERRUPTED : unexpected(log, path, error),
+        return problemResponse(
+          signal.aborted ? INTERRUPTED : unexpected(log, error, { route: path, requestId }),
         );
       }
-      metrics?.request(path, response.status, clock.monotonicMs() - startedMs);
-      return response;
     });
     app.all(path, () => {
       const response = problemResponse(WRONG_METHOD);
@@ -92,12 +91,10 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
     });
   }
 
+  app.use(observed({ clock, log, metrics }));
   if (config.cors) app.use(openToPages());
   app.use(bounds(config));
-  if (config.rateLimit.requests > 0) {
-    const onRefused = (): void => metrics?.request("rate limit", 429, 0);
-    app.use(rateLimited(config.rateLimit, { clock, onRefused }));
-  }
+  if (config.rateLimit.requests > 0) app.use(rateLimited(config.rateLimit, { clock }));
   route(
     "/",
     () =>
@@ -109,8 +106,8 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
       }),
   );
   route("/health", () => json({ live: true }));
-  route("/ready", async (_request, signal) => {
-    const reasons = await ready(signal);
+  route("/ready", async () => {
+    const reasons = await ready();
     return json({ ready: reasons.length === 0, reasons }, reasons.length === 0 ? 200 : 503);
   });
   route(
@@ -143,22 +140,24 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
     store: deps.reader ?? deps.store,
     draining,
     streams: 0,
-    onError: (error) => void unexpected(log, "a stream", error),
+    onError: (error, given) => void unexpected(log, error, given),
   };
   let underWay = 0;
   for (const query of catalogue) {
-    route(`/v1/${query.name}`, async (request, signal) => {
+    route(`/v1/${query.name}`, async (request, given) => {
       if (underWay >= config.maxConcurrent) return problemResponse(BUSY);
       underWay += 1;
       try {
-        return await answerQuestion(query, request, answering, { signal });
+        return await answerQuestion(query, request, answering, given);
       } finally {
         underWay -= 1;
       }
     });
   }
   app.notFound(() => problemResponse({ status: 404, title: "There is nothing here" }));
-  app.onError((error) => problemResponse(unexpected(log, "unknown", error)));
+  app.onError((error, { var: { requestId, route = "none" } }) =>
+    problemResponse(unexpected(log, error, { route, requestId }))
+  );
   return app;
 }
 
@@ -181,13 +180,13 @@ const INTERRUPTED: Problem = {
 async function settled(
   handler: Handler,
   request: Request,
-  signal: AbortSignal,
+  given: Handling,
 ): Promise<Response> {
-  return await handler(request, signal);
+  return await handler(request, given);
 }
 
 /** Reasons against being ready; requests at the same time share one look at the database. */
-function readiness(deps: ApiDeps, clock: Clock): (signal: AbortSignal) => Promise<string[]> {
+function readiness(deps: ApiDeps, clock: Clock): () => Promise<string[]> {
   let ping: Promise<boolean> | undefined;
   return async () => {
     ping ??= databasesAnswer(deps).finally(() => ping = undefined);
@@ -244,7 +243,14 @@ function json(value: unknown, status = 200): Response {
   });
 }
 
-function unexpected(log: ReturnType<typeof logger>, path: string, error: unknown): Problem {
-  log.error("cannot answer {path}: {error}", { path, error: errorText(error, 500) });
+function unexpected(
+  log: Logger,
+  error: unknown,
+  about: { route: string; requestId: string },
+): Problem {
+  log.error("cannot answer {route}, request {requestId}: {error}", {
+    ...about,
+    error: errorText(error, 500),
+  });
   return { status: 500, title: "Something went wrong here" };
 }

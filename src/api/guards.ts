@@ -14,11 +14,22 @@ export interface ApiBindings {
   peer: string;
 }
 
+/** What is known of a request on its way through. */
+export interface ApiVariables {
+  /** Its name, by which the log and the client speak of it. */
+  requestId: string;
+  /** What it is for, once that is found out: a pattern of ours, never its path. */
+  route?: string;
+}
+
 /** The environment of our routes, as hono names it. */
 export interface ApiEnv {
   Bindings: ApiBindings;
+  Variables: ApiVariables;
 }
 
+/** Under which refused requests are counted: their routes are not looked at. */
+export const RATE_LIMIT = "rate limit";
 /** Probes and scrapers ask often, and cost next to nothing. */
 const UNLIMITED = new Set(["/health", "/ready", "/metrics"]);
 const DAY_SECONDS = 86_400;
@@ -44,7 +55,7 @@ export function openToPages(): MiddlewareHandler<ApiEnv> {
   return cors({
     origin: "*",
     allowMethods: ["GET", "HEAD"],
-    allowHeaders: ["accept", "if-none-match"],
+    allowHeaders: ["accept", "if-none-match", "x-request-id"],
     exposeHeaders: [
       "etag",
       "link",
@@ -53,6 +64,7 @@ export function openToPages(): MiddlewareHandler<ApiEnv> {
       "ratelimit-remaining",
       "ratelimit-reset",
       "retry-after",
+      "x-request-id",
     ],
     maxAge: DAY_SECONDS,
   });
@@ -61,7 +73,7 @@ export function openToPages(): MiddlewareHandler<ApiEnv> {
 /** Counts an address's requests and refuses those beyond its limit. */
 export function rateLimited(
   config: ApiConfig["rateLimit"],
-  options: { clock: Clock; onRefused: () => void },
+  options: { clock: Clock },
 ): MiddlewareHandler<ApiEnv> {
   const { requests, windowMs, maxAddresses, forwardedHeader } = config;
   const limit = new RateLimit({ requests, windowMs, maxAddresses, clock: options.clock });
@@ -71,7 +83,7 @@ export function rateLimited(
     const verdict = limit.take(clientAddress(peer, context.req.raw.headers, forwardedHeader));
     if (verdict.isAllowed) await next();
     else {
-      options.onRefused();
+      context.set("route", RATE_LIMIT);
       context.res = problemResponse(tooMany(verdict.retryAfterSeconds));
     }
     for (const [name, value] of Object.entries(rateHeaders(verdict))) {

@@ -58,6 +58,11 @@ const PROBLEMS: Readonly<Record<string, string>> = {
   "504": "The answer takes too long; a narrower question may do",
 };
 
+const REQUEST_ID: Json = {
+  schema: { type: "string" },
+  description: "Names this request in our log; as the request's own X-Request-Id said, if it did",
+};
+
 const RATE_HEADERS: Readonly<Record<string, Json>> = {
   "RateLimit-Limit": header("Requests that one address has in a window"),
   "RateLimit-Remaining": header("Requests that may follow at once"),
@@ -128,6 +133,7 @@ function operation(query: Query, row: string): Operation {
   };
   const problems = Object.entries(PROBLEMS).map(([status, description]) => [status, {
     description,
+    headers: { "X-Request-Id": REQUEST_ID },
     content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
   }]);
   return {
@@ -141,6 +147,7 @@ function operation(query: Query, row: string): Operation {
         description: "Rows, in a stable order",
         headers: {
           ...RATE_HEADERS,
+          "X-Request-Id": REQUEST_ID,
           Link: { schema: { type: "string" }, description: 'The next page, as rel="next"' },
           ETag: { schema: { type: "string" }, description: "Of this very answer; not of streams" },
         },

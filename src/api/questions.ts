@@ -41,7 +41,14 @@ export interface Answering {
   /** Streams under way. */
   streams: number;
   /** A stream broke off by a bug of ours; its client is told no more than that. */
-  onError: (error: unknown) => void;
+  onError: (error: unknown, about: { route: string; requestId: string }) => void;
+}
+
+/** Of one request. */
+export interface Asking {
+  signal: AbortSignal;
+  /** Its name in the log. */
+  requestId: string;
 }
 
 /** The answer to `request`; rejects with the signal's reason. */
@@ -49,7 +56,7 @@ export async function answerQuestion(
   query: Query,
   request: Request,
   given: Answering,
-  options: { signal: AbortSignal },
+  options: Asking,
 ): Promise<Response> {
   const url = new URL(request.url);
   const { format: named, ...params } = paramsOf(url);
@@ -79,7 +86,7 @@ async function streamed(
   request: Request,
   params: Record<string, unknown>,
   given: Answering,
-  options: { signal: AbortSignal },
+  options: Asking,
 ): Promise<Response> {
   const { config, draining } = given;
   const { maxRows, maxBytes, timeoutMs, maxConcurrent } = config.stream;
@@ -122,7 +129,8 @@ async function streamed(
       maxBytes,
       timeoutMs,
       signal: draining,
-      onError: given.onError,
+      onError: (error) =>
+        given.onError(error, { route: `/v1/${query.name}`, requestId: options.requestId }),
       onEnd: close,
     });
     const body = isGzip ? rows.pipeThrough(new CompressionStream("gzip")) : rows;
