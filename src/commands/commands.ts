@@ -10,6 +10,7 @@ import { importCommand } from "./import.ts";
 import { keygenCommand } from "./keygen.ts";
 import { migrateCommand } from "./migrate.ts";
 import { queryCommand } from "./query.ts";
+import { rebuildCommand } from "./rebuild.ts";
 import { runCommand } from "./run.ts";
 import { statusCommand } from "./status.ts";
 import { syncCommand } from "./sync.ts";
@@ -23,6 +24,7 @@ export const COMMANDS: readonly CommandSpec[] = [
   exportCommand,
   importCommand,
   migrateCommand,
+  rebuildCommand,
   keygenCommand,
   configCommand,
 ];

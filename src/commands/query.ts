@@ -145,7 +145,8 @@ function requireQuery(name: string | undefined): Query {
 
 /** `name=value` each; one that is repeated has several values. */
 function readParams(texts: readonly string[]): Record<string, string[]> {
-  const given: Record<string, string[]> = {};
+  // Without a prototype, so that "constructor" is a name like any other, and as unknown.
+  const given: Record<string, string[]> = Object.create(null);
   for (const text of texts) {
     const at = text.indexOf("=");
     if (at < 1) throw new UsageError(`Write --param as name=value, not ${text}`);

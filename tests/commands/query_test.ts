@@ -95,6 +95,8 @@ Deno.test("bad questions and parameters are bad usage, named with what is allowe
     [[], /Name a question/],
     [["relay_stat"], /no question called relay_stat; did you mean relay_stats\?/],
     [["relays", "--param", "state"], /name=value/],
+    [["relays", "--param", "constructor=1"], /constructor is not a parameter here/],
+    [["relays", "--param", "__proto__=1"], /__proto__ is not a parameter here/],
     [
       ["relays", "--param", "state=upp", "--param", "limit=x"],
       /limit must be.*state must be|state must be.*limit must be/,
