@@ -120,7 +120,10 @@ export class ConnectionPool implements AsyncDisposable {
       if (!idle.lost && idleMs < this.#options.idleTimeoutMs) return idle;
       this.#close(idle);
     }
-    const connection = await this.#connect(signal);
+    const connecting = this.#connect(signal);
+    // What is being opened while the pool closes is waited for too: it may be a whole server.
+    this.#track(connecting.then(() => {}, () => {}));
+    const connection = await connecting;
     this.#all.add(connection);
     if (this.#closed) this.#close(connection);
     this.#refuseWhenClosed();

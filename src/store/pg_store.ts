@@ -235,6 +235,8 @@ export class PgStore implements Store {
       if (limit.signal.aborted) onAbort();
       else limit.signal.addEventListener("abort", onAbort, { once: true });
       settled.then(resolve, (error) => {
+        // Another connection will do without; this one would fail again.
+        if (isPreparedLost(error)) connection.destroy(new Error("Prepared statements are lost"));
         if (sqlState(error) === QUERY_CANCELED) reject(tooSlow(timeoutMs, error));
         else if (!connection.lost) reject(error);
         else reject(lost(connection, error, phase.committing));

@@ -34,8 +34,8 @@ export function parseDatabaseUrl(
     throw new TypeError("DATABASE_URL must start with postgres:// or postgresql://");
   }
   const host = url.searchParams.get("host") ??
-    decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, "$1");
-  const user = decodeURIComponent(url.username) || url.searchParams.get("user") || "postgres";
+    decoded(url.hostname).replace(/^\[(.*)\]$/, "$1");
+  const user = decoded(url.username) || url.searchParams.get("user") || "postgres";
   const port = Number(url.port || url.searchParams.get("port") || 5432);
   if (!Number.isInteger(port) || port < 1 || port > 65535) {
     throw new TypeError("DATABASE_URL has a port that is not one");
@@ -44,12 +44,20 @@ export function parseDatabaseUrl(
     host: host || "localhost",
     port,
     user,
-    password: password === undefined ? decodeURIComponent(url.password) : reveal(password),
-    database: decodeURIComponent(url.pathname.slice(1)) || user,
+    password: password === undefined ? decoded(url.password) : reveal(password),
+    database: decoded(url.pathname.slice(1)) || user,
     ssl: tls(url.searchParams.get("sslmode")),
   };
   if (host.startsWith("/")) address.path = `${host}/.s.PGSQL.${port}`;
   return address;
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    throw new TypeError("DATABASE_URL has a % that is not one of percent-encoding; write %25");
+  }
 }
 
 function reveal(value: Secret | string): string {

@@ -1,5 +1,6 @@
 // Where a server's connections come from: PostgreSQL itself, or PgBouncer in transaction mode before
 // it, which is found out from the first connection. In: DATABASE_URL. Out: connections.
+import { deadline, withSignal } from "../lib/deadline.ts";
 import type { Secret } from "../lib/secret.ts";
 import { Connection } from "./connection.ts";
 import type { Backend } from "./pg_store.ts";
@@ -26,13 +27,17 @@ export class ServerBackend implements Backend {
   async connect(signal: AbortSignal): Promise<Connection> {
     if (this.#prepare !== "auto") return await this.#dial(this.#prepare, signal);
     const probe = await this.#dial(false, signal);
+    using limit = deadline(this.#connectTimeoutMs, { signal });
     try {
       // A pooler tells its clients a process id of its own; a server tells the real one. Prepared
       // statements belong to a server's session; behind a pooler the next transaction has another.
-      const rows = await probe.sql`select pg_backend_pid() as pid`.simple();
+      const asked = probe.sql`select pg_backend_pid() as pid`.simple();
+      // A pooler that has no connection to spare lets its clients wait.
+      const rows = await withSignal(asked, limit.signal);
       this.#prepare = rows.state.pid === Number(rows[0]?.pid);
       if (!this.#prepare) return probe;
     } catch (error) {
+      probe.destroy(new Error("Gave up waiting"));
       await probe.close();
       throw error;
     }

@@ -36,6 +36,7 @@ Deno.test("what is no database URL is refused without repeating it", () => {
     "db.example.com/hunter2",
     "mysql://me:hunter2@h/d",
     "postgres://u:hunter2@h:0/d",
+    "postgres://u:hunter2%@h/d",
   ];
   for (const text of [...wrong, `postgres://h/${"hunter2".repeat(1000)}`]) {
     assert.throws(

@@ -211,3 +211,22 @@ serverTest(
     assert.ok(settings.flat().every((row) => row.statement_timeout === "0"), "a setting leaked");
   },
 );
+
+serverTest("prepared statements that a pooler loses are done without", async () => {
+  const server = new URL(await sharedPostgres());
+  await using database = await createDatabase(server.href);
+  await using pooler = await TransactionPooler.listen({
+    serverPort: Number(server.port || 5432),
+    database: database.name,
+    size: 3,
+  });
+  const databaseUrl = `postgres://postgres@127.0.0.1:${pooler.port}/${database.name}`;
+  await using store = await openStore({ dataDir, databaseUrl, prepare: true, pool: { max: 6 } });
+  const ask = (n: number): Promise<unknown> =>
+    store.run("ask", (sql) => sql`select ${n}::int as n, pg_sleep(0.01)`);
+  for (let round = 0; round < 5; round++) {
+    await Promise.all(Array.from({ length: 20 }, (_, n) => ask(n)));
+  }
+  // Once a connection, at most.
+  assert.ok(store.stats().retries <= 6, `${store.stats().retries} retries`);
+});
