@@ -29,7 +29,7 @@ export interface Figures {
   behindSeconds: Figure<"network" | "quantile">[];
   /** Jobs of the data vending machine by state. */
   jobs: Figure<"state">[];
-  /** Counted by the statistics, and what they have not counted yet. */
+  /** Counted by the statistics, and the sequence numbers that they have not come to yet. */
   events: number;
   sightings: number;
   uncountedRows: number;
@@ -98,11 +98,13 @@ export async function readFigures(
   const [totals] = await ask(
     "totals",
     (sql) =>
+      // The sequences, not the tables: the highest number of a sighting has no btree to be read from.
       sql<{ events: number; sightings: number; uncounted: number }[]>`
-      select events, sightings,
-        greatest((select coalesce(max(seq), 0) from event) - event_seq, 0) +
-          greatest((select coalesce(max(seq), 0) from event_relay) - sighting_seq, 0) as uncounted
-      from stat_total`,
+      select t.events, t.sightings,
+        greatest(0, case when e.is_called then e.last_value else 0 end - t.event_seq)
+          + greatest(0, case when s.is_called then s.last_value else 0 end - t.sighting_seq)
+          as uncounted
+      from stat_total t, event_seq_seq e, event_relay_seq_seq s`,
   );
   const [size] = await ask(
     "size",

@@ -140,6 +140,7 @@ async function facts(store: Store): Promise<unknown> {
   const gone = ids.slice(0, 120).map((id) => known.get(id) ?? 0);
   assert.equal(await deleteEvents(store, gone), 120);
   assert.equal((await knownEvents(store, ids)).size, 380);
+  await maintain(store, { vacuumEvents: true });
   // What was deleted can come back.
   const back = await writeBatch(store, { events: events.slice(0, 20), sightings: [] });
   assert.equal(back.newEvents, 20);
