@@ -37,6 +37,8 @@ export interface Secrets {
   readonly walletUri?: Secret;
 }
 
+/** A compose file names its file before there is one: an empty file says none. */
+const MAY_BE_EMPTY: ReadonlySet<string> = new Set(["NWC_URI"]);
 const MAX_SECRET_BYTES = 64 * 1024;
 const MAX_URL_LENGTH = 4096;
 /** postgres://user:password@hosts/database?parameters; hosts may be several, so not a WHATWG URL. */
@@ -120,6 +122,7 @@ async function readSecret(
   }
   const trimmed = text.value.replace(/\r?\n$/, "");
   if (trimmed !== "") return trimmed;
+  if (MAY_BE_EMPTY.has(name)) return undefined;
   problems.push({ path: `${name}_FILE`, message: "the file is empty", value: file, source });
   return undefined;
 }

@@ -16,7 +16,8 @@ const BACKUP = rootPath("deployments/_shared/backup/backup");
 const ROLES = rootPath("deployments/_shared/postgres/roles.sh");
 
 Deno.test({
-  name: "a dump is restored into another database with all rows and rights, the newest are kept" +
+  name:
+    "a dump is restored into a database made anew with all rows and rights, the newest are kept" +
     (INSTALLED === undefined ? " (ignored: no PostgreSQL server with pg_dump is installed)" : ""),
   ignore: INSTALLED === undefined,
   fn: async () => {
@@ -43,8 +44,7 @@ Deno.test({
       const made = await tool(ROLES, [], { env: admin });
       assert.equal(made.code, 0, made.text);
     }
-    const url = (user: string, database = "bigbrotr"): string =>
-      `postgres://${user}@127.0.0.1:${server.port}/${database}`;
+    const url = (user: string): string => `postgres://${user}@127.0.0.1:${server.port}/bigbrotr`;
     const before = await withStore(url("bigbrotr"), async (store) => {
       await migrate(store);
       await grantAccess(store, [
@@ -71,21 +71,24 @@ Deno.test({
     assert.notEqual(full.code, 0);
     assert.match(full.text, /not empty/);
 
-    await adminQuery(server.url(), "create database other owner bigbrotr");
-    const restored = await tool(BACKUP, ["restore", last], {
-      env: { ...env, PGDATABASE: "other" },
-    });
+    await adminQuery(server.url(), "drop database bigbrotr with (force)");
+    const anew = await tool(ROLES, [], { env: admin });
+    assert.equal(anew.code, 0, anew.text);
+    const restored = await tool(BACKUP, ["restore", last], { env });
     assert.equal(restored.code, 0, restored.text);
-    await withStore(url("bigbrotr", "other"), async (store) => {
+    assert.equal(restored.text, "", "no warning");
+    await withStore(url("bigbrotr"), async (store) => {
       assert.deepEqual(await migrate(store), { applied: 0, version: MIGRATIONS.length });
       assert.deepEqual(await everything(store), before);
     });
-    await withStore(url("bigbrotr_writer", "other"), async (store) => {
+    await withStore(url("bigbrotr_writer"), async (store) => {
       await refreshStatistics(store, { maxRows: 10 });
       await assert.rejects(store.run("drop", (sql) => sql`drop table event`), /must be owner/);
     });
-    await withStore(url("bigbrotr_reader", "other"), async (store) => {
+    await withStore(url("bigbrotr_reader"), async (store) => {
       await store.run("read", (sql) => sql`select count(*) from event_view`);
+      const [row] = await store.run("show", (sql) => sql`show default_transaction_read_only`);
+      assert.deepEqual(row, { default_transaction_read_only: "on" });
       await assert.rejects(
         store.run("call", (sql) => sql`select event_delete(array[1]::bigint[])`),
         /permission denied|read-only/,

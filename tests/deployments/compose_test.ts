@@ -152,7 +152,7 @@ Deno.test("secrets come from files, and no variable or file of the repository ho
   for (const [name] of secrets) assert.match(script, new RegExp(`^make ${name} `, "m"));
   for (const [name, service] of await services()) {
     for (const [variable, value] of entries(at(service, "environment"))) {
-      if (!/PASSWORD|KEY|SECRET/.test(variable)) continue;
+      if (!/PASSWORD|KEY|SECRET|NWC/.test(variable)) continue;
       assert.match(`${variable}=${value}`, /_FILE=\/run\/secrets\//, name);
     }
   }
@@ -197,12 +197,27 @@ Deno.test("secrets are made once, closed to others, and kept", async () => {
   assert.match(key, /^[0-9a-f]{64}$/);
   assert.ok(!first.text.includes(key));
   assert.equal(((await Deno.stat(`${folder.path}/secrets`)).mode ?? 0) & 0o777, 0o700);
+  // One's own, and as an editor leaves it: containers are other users.
+  const mail = `${folder.path}/secrets/alert_webhook_url`;
+  await Deno.writeTextFile(mail, "http://127.0.0.1:9/hook\n");
+  await Deno.chmod(mail, 0o600);
   const second = await tool(script, [], { cwd: folder.path });
   assert.equal(second.code, 0, second.text);
   assert.equal(await Deno.readTextFile(`${folder.path}/secrets/private_key`), key);
-  const env = { PRIVATE_KEY: "", PRIVATE_KEY_FILE: `${folder.path}/secrets/private_key` };
+  for await (const { name } of Deno.readDir(`${folder.path}/secrets`)) {
+    const { mode } = await Deno.stat(`${folder.path}/secrets/${name}`);
+    assert.equal((mode ?? 0) & 0o777, 0o644, name);
+  }
+  // What the container is given: a key, and no wallet yet.
+  const env = {
+    PRIVATE_KEY_FILE: `${folder.path}/secrets/private_key`,
+    NWC_URI_FILE: `${folder.path}/secrets/nwc_uri`,
+  };
   const checked = await runCommand(["config", "check"], env);
   assert.equal(checked.code, 0, checked.stderr);
+  const priced = await runCommand(["config", "check", "--set", "dvm.prices.default=1"], env);
+  assert.equal(priced.code, 2);
+  assert.match(priced.stderr, /NWC_URI/);
 });
 
 Deno.test("Alertmanager refuses to start while nobody would hear of an alert", async () => {
