@@ -61,6 +61,13 @@ async function demo(options: DemoOptions): Promise<number> {
       config,
       configuration(scenario, { port, workDir, light: options.light }),
     );
+    const refusal = env.DATABASE_URL === undefined
+      ? undefined
+      : await whyNot(["status", "--json", "--config", config, "--data", dataDir], env);
+    if (refusal !== undefined) {
+      summary.say(refusal);
+      return 1;
+    }
     {
       const startedMs = performance.now();
       await using stack = new AsyncDisposableStack();
@@ -109,7 +116,25 @@ async function demo(options: DemoOptions): Promise<number> {
   }
 }
 
-/** The database that whoever runs this names; it must be empty, or other counts come out. */
+/** Why the database won't do: it is away, of another profile, or not empty, so that counts differ. */
+async function whyNot(
+  status: readonly string[],
+  env: Record<string, string>,
+): Promise<string | undefined> {
+  const { code, stdout, stderr } = await runCommand(status, env);
+  if (code !== 0) return stderr.trim();
+  const { store } = JSON.parse(stdout) as {
+    store: { events: number; behind: number; relays: object; candidates: object };
+  };
+  const isEmpty = store.events + store.behind === 0 &&
+    Object.keys(store.relays).length + Object.keys(store.candidates).length === 0;
+  return isEmpty
+    ? undefined
+    : "The demo counts what it archives, so it needs an empty database; that of DATABASE_URL is " +
+      "not (or unset DATABASE_URL: then it makes one of its own)";
+}
+
+/** The database that whoever runs this names. */
 function databaseEnv(isSplit: boolean): Record<string, string> {
   const names = [
     ...["DATABASE_URL", "DB_PASSWORD", "DATABASE_READER_URL", "DB_READER_PASSWORD"],
