@@ -432,7 +432,7 @@ create table stat_total (
 
 CREATE INDEX candidate_due ON public.candidate USING btree (next_attempt_at);
 
-CREATE INDEX dvm_job_unpaid ON public.dvm_job USING btree (look_at) WHERE (state = 'unpaid'::text);
+CREATE INDEX dvm_job_look ON public.dvm_job USING btree (look_at) WHERE (look_at IS NOT NULL);
 
 CREATE INDEX dvm_job_unpublished ON public.dvm_job USING btree (answered_at) WHERE ((answer IS NOT NULL) AND (published_at IS NULL));
 
@@ -917,8 +917,8 @@ AS $function$
 begin
   return query
   with due as materialized (
-    select d.request_id from dvm_job d where d.state = 'unpaid' and d.look_at <= at
-    order by d.look_at, d.request_id
+    select d.request_id from dvm_job d where d.look_at <= at
+    order by d.state <> 'unpaid', d.look_at, d.request_id
     limit max_rows
     for update skip locked
   ), claimed as (
@@ -937,7 +937,7 @@ CREATE OR REPLACE FUNCTION public.dvm_job_look_again(of_request_id bytea, next_l
 AS $function$
 begin
   update dvm_job j set look_at = next_look
-  where j.request_id = of_request_id and j.state = 'unpaid';
+  where j.request_id = of_request_id and j.look_at is not null;
   return found;
 end $function$;
 
@@ -949,8 +949,9 @@ CREATE OR REPLACE FUNCTION public.dvm_job_paid(of_request_id bytea, of_preimage 
 AS $function$
 begin
   update dvm_job j
-  set state = 'received', claimed_until = 0, attempts = 0, paid_at = at, preimage = of_preimage
-  where j.request_id = of_request_id and j.state = 'unpaid';
+  set state = 'received', claimed_until = 0, attempts = 0, paid_at = at, preimage = of_preimage,
+    look_at = null, answer = null, answered_at = null, published_at = null
+  where j.request_id = of_request_id and j.look_at is not null and j.paid_at is null;
   return found;
 end $function$;
 
@@ -984,10 +985,10 @@ CREATE OR REPLACE FUNCTION public.dvm_job_unpaid_counts(of_pubkey bytea)
  STABLE
 AS $function$
   select count(*)::int, (count(*) filter (where j.pubkey = of_pubkey))::int
-  from dvm_job j where j.state = 'unpaid'
+  from dvm_job j where j.state = 'unpaid' and j.look_at is not null
 $function$;
 
-CREATE OR REPLACE FUNCTION public.dvm_job_unpaid_end(of_request_id bytea, new_answer text, at bigint)
+CREATE OR REPLACE FUNCTION public.dvm_job_unpaid_end(of_request_id bytea, new_answer text, at bigint, next_look bigint)
  RETURNS boolean
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -995,7 +996,7 @@ CREATE OR REPLACE FUNCTION public.dvm_job_unpaid_end(of_request_id bytea, new_an
 AS $function$
 begin
   update dvm_job j
-  set state = 'failed', answer = new_answer, answered_at = at
+  set state = 'failed', answer = new_answer, answered_at = at, look_at = next_look
   where j.request_id = of_request_id and j.state = 'unpaid' and j.answer is null;
   return found;
 end $function$;

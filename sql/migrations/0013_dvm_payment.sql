@@ -7,7 +7,8 @@ alter table dvm_job
   add column invoice text,
   add column payment_hash bytea,
   add column invoice_expires_at bigint,
-  -- When the wallet is asked next whether it is paid, and how often it has been.
+  -- When the wallet is asked next whether it is paid, and how often it has been; null when it is not
+  -- asked any more.
   add column look_at bigint,
   add column looks int not null default 0,
   add column paid_at bigint,
@@ -15,7 +16,7 @@ alter table dvm_job
 alter table dvm_job drop constraint dvm_job_state_check;
 alter table dvm_job add constraint dvm_job_state_check check (state in (
   'received', 'unpaid', 'processing', 'answered', 'failed', 'expired', 'cancelled'));
-create index dvm_job_unpaid on dvm_job (look_at) where state = 'unpaid';
+create index dvm_job_look on dvm_job (look_at) where look_at is not null;
 
 -- As before, but what is paid for is done even when its request has expired meanwhile.
 create or replace function dvm_job_claim(at bigint, lease_seconds bigint, max_rows int)
@@ -77,7 +78,7 @@ end $$;
 create function dvm_job_unpaid_counts(of_pubkey bytea)
 returns table (total int, own int) language sql stable as $$
   select count(*)::int, (count(*) filter (where j.pubkey = of_pubkey))::int
-  from dvm_job j where j.state = 'unpaid'
+  from dvm_job j where j.state = 'unpaid' and j.look_at is not null
 $$;
 
 -- Keeps the invoice of a job that is worked on and has none; from now on it waits for payment. False
@@ -93,14 +94,15 @@ begin
   return found;
 end $$;
 
--- Unpaid jobs whose invoice is due to be looked at, leased to the caller by their next look.
+-- Jobs whose invoice is due to be looked at, leased to the caller by their next look. Those that wait
+-- for it come first; those that are over (cancelled, not paid in time) may have been paid late.
 create function dvm_job_look(at bigint, lease_seconds bigint, max_rows int)
 returns setof dvm_job language plpgsql as $$
 begin
   return query
   with due as materialized (
-    select d.request_id from dvm_job d where d.state = 'unpaid' and d.look_at <= at
-    order by d.look_at, d.request_id
+    select d.request_id from dvm_job d where d.look_at <= at
+    order by d.state <> 'unpaid', d.look_at, d.request_id
     limit max_rows
     for update skip locked
   ), claimed as (
@@ -111,30 +113,34 @@ begin
   select * from claimed c order by c.received_at, c.request_id;
 end $$;
 
+-- Null for never again.
 create function dvm_job_look_again(of_request_id bytea, next_look bigint) returns bool
 language plpgsql as $$
 begin
   update dvm_job j set look_at = next_look
-  where j.request_id = of_request_id and j.state = 'unpaid';
+  where j.request_id = of_request_id and j.look_at is not null;
   return found;
 end $$;
 
--- The invoice is paid: the job may be done. True once, however often the wallet says so.
+-- The invoice is paid: the job may be done, even if it was cancelled, or its customer was told that it
+-- is too late: money that has come can't be given back. True once, however often the wallet says so.
 create function dvm_job_paid(of_request_id bytea, of_preimage bytea, at bigint) returns bool
 language plpgsql as $$
 begin
   update dvm_job j
-  set state = 'received', claimed_until = 0, attempts = 0, paid_at = at, preimage = of_preimage
-  where j.request_id = of_request_id and j.state = 'unpaid';
+  set state = 'received', claimed_until = 0, attempts = 0, paid_at = at, preimage = of_preimage,
+    look_at = null, answer = null, answered_at = null, published_at = null
+  where j.request_id = of_request_id and j.look_at is not null and j.paid_at is null;
   return found;
 end $$;
 
--- Ends a job that nobody paid; never one that somebody did.
-create function dvm_job_unpaid_end(of_request_id bytea, new_answer text, at bigint) returns bool
-language plpgsql as $$
+-- Ends a job that nobody paid; never one that somebody did. It is looked at once more by `next_look`.
+create function dvm_job_unpaid_end(
+  of_request_id bytea, new_answer text, at bigint, next_look bigint
+) returns bool language plpgsql as $$
 begin
   update dvm_job j
-  set state = 'failed', answer = new_answer, answered_at = at
+  set state = 'failed', answer = new_answer, answered_at = at, look_at = next_look
   where j.request_id = of_request_id and j.state = 'unpaid' and j.answer is null;
   return found;
 end $$;

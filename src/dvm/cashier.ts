@@ -1,6 +1,8 @@
 // Where jobs wait until they are paid: an invoice from the wallet, shown to the customer once it
 // stands in the database, and the wallet asked until it proves the payment or the time is over.
 // In: jobs with a price. Out: jobs that may be done, or one error that says why not.
+// What was paid for is done, also when the payment is seen only after the job was cancelled or its
+// time was over: there is no way to give money back without an invoice of the customer's.
 // Never does a job, never takes the customer's or the wallet's word for a payment.
 import type { DvmBase } from "./deps.ts";
 import type { Outbox } from "./outbox.ts";
@@ -28,6 +30,11 @@ import {
 const GRACE_SECONDS = 30;
 /** A wallet that stays away so long after the invoice's end is not waited for any more. */
 const GIVE_UP_SECONDS = 86_400;
+/**
+ * When the invoice of a job that is over is looked at after its end: a payment can be on its way for
+ * hours. Few looks, because anybody can ask for invoices that nobody pays.
+ */
+const LATE_LOOKS_SECONDS = [GRACE_SECONDS, 600, 7_200, GIVE_UP_SECONDS];
 const MAX_LOOK_MS = 30_000;
 /** Looks at a time, and of those at once. */
 const LOOK_LIMIT = 20;
@@ -131,10 +138,18 @@ export class Cashier {
       ? fail({ reason: "unreachable" as const, detail: "none is configured" })
       : await wallet.lookupInvoice(row, { signal });
     const now = unixSeconds(clock);
+    const isOver = row.state !== "unpaid";
     if (found.ok && found.value.paid) {
       const { preimage } = found.value;
       if (!await markPaid(store, requestId, { preimage, at: now, signal })) return;
       this.#count("jobs_paid");
+      if (isOver) {
+        this.#count("jobs_paid_late");
+        this.#log.warn("{requestId} was {state}, and is paid after all: it is done now", {
+          requestId,
+          state: row.state,
+        });
+      }
       this.#paid(requestId);
       return;
     }
@@ -148,9 +163,13 @@ export class Cashier {
       });
     }
     const overdue = now - invoiceExpiresAt;
+    if (isOver) {
+      return await lookAgain(store, requestId, { at: lateLook(invoiceExpiresAt, now), signal });
+    }
     // Only the wallet can say that nobody paid; while it says nothing, it is asked again.
     if (found.ok && overdue > GRACE_SECONDS) {
-      return await this.#end(row, "The invoice was not paid in time", signal);
+      const text = "The invoice was not paid in time; a payment that is on its way still counts";
+      return await this.#end(row, text, signal);
     }
     if (overdue > GIVE_UP_SECONDS) {
       const text =
@@ -172,6 +191,7 @@ export class Cashier {
     const isEnded = await endUnpaid(store, row.requestId, {
       answer: JSON.stringify(event),
       at,
+      lookAt: lateLook(row.invoiceExpiresAt, at),
       signal,
     });
     if (!isEnded) return;
@@ -194,4 +214,10 @@ export class Cashier {
     const event = await this.#base.signer.sign(template);
     await this.#outbox.post({ event, request: job.event, isTerminal: false }, { signal });
   }
+}
+
+/** When the invoice of a job that is over is looked at next; undefined for never again. */
+function lateLook(invoiceExpiresAt: number, now: number): number | undefined {
+  const after = LATE_LOOKS_SECONDS.find((seconds) => invoiceExpiresAt + seconds > now);
+  return after === undefined ? undefined : invoiceExpiresAt + after;
 }

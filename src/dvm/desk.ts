@@ -112,11 +112,12 @@ export class Desk {
       const [row] = await claimJobs(store, {
         limit: 1,
         at: unixSeconds(clock),
-        leaseSeconds: leaseSeconds(config.jobTimeoutMs),
+        leaseSeconds: leaseSeconds(Math.max(config.jobTimeoutMs, config.payment.walletTimeoutMs)),
         signal,
       });
       if (row === undefined) {
         slot[Symbol.dispose]();
+        this.#forgetGone();
         await wakeOrTimeout(this.#wake.promise, POLL_INTERVAL_MS, clock, signal);
         continue;
       }
@@ -125,6 +126,14 @@ export class Desk {
         await this.#work(row, jobSignal);
       });
     }
+  }
+
+  /**
+   * Nothing waits: what was still expected has expired unclaimed, or another process has it. Left in
+   * the count, a few hundred short-lived requests would fill the queue for ever.
+   */
+  #forgetGone(): void {
+    for (const id of this.#open) if (!this.#running.has(id)) this.#open.delete(id);
   }
 
   async #work(row: JobRow, signal: AbortSignal): Promise<void> {
@@ -169,8 +178,10 @@ export class Desk {
         await postponeJob(this.#base.store, row.requestId, { until, signal });
         return "postponed";
       }
-      const error = await feedback(this.#base, job, "error", text);
+      const told = isPaid ? `${text}. It is paid for: tell the operator` : text;
+      const error = await feedback(this.#base, job, "error", told);
       await this.#finish(job, "failed", error, { signal });
+      if (isPaid) this.#tellUnanswered(row, text);
       return "failed";
     }
     if (reply.value === "waits") return "unpaid";
@@ -178,6 +189,15 @@ export class Desk {
     if (partial !== undefined) await this.#tell(job, partial, signal);
     await this.#finish(job, "answered", result, { signal });
     return "success";
+  }
+
+  /** Money was taken for nothing, and nobody but the operator can give it back. */
+  #tellUnanswered({ requestId }: JobRow, why: string): void {
+    this.#count("jobs_paid_unanswered");
+    this.#log.error(
+      "{requestId} is paid for and can't be answered: {why}; its payment_hash stands in dvm_job",
+      { requestId, why },
+    );
   }
 
   async #reply(
@@ -262,8 +282,8 @@ function final(text: string): Result<never, AnswerFailure> {
 const CANCELLED = new DOMException("The customer took the job back", "AbortError");
 
 /** Long enough that a job in good hands is not taken away, short enough for a restart. */
-function leaseSeconds(jobTimeoutMs: number): number {
-  return Math.ceil(jobTimeoutMs / 1000) + 10;
+function leaseSeconds(longestMs: number): number {
+  return Math.ceil(longestMs / 1000) + 10;
 }
 
 /** Resolves on the wake or after `ms`; rejects on abort. */

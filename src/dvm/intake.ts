@@ -9,7 +9,7 @@ import { unixSeconds } from "../lib/clock.ts";
 import { type NostrEvent, parseEvent, tagValue, tagValues } from "../model/event.ts";
 import { isHex } from "../model/hex.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
-import { cancelJob, insertJob } from "../store/dvm_jobs.ts";
+import { cancelJobs, insertJob } from "../store/dvm_jobs.ts";
 
 /** What became of an event. */
 export type IntakeVerdict =
@@ -144,12 +144,10 @@ export class Intake {
     if (ids.length === 0) return "deletion";
     if (!await this.#isSigned(event, options)) return "forged";
     this.#seen.set(event.id, true);
-    for (const requestId of ids) {
-      this.#deleted.set(requestId, event.pubkey);
-      const { store } = this.#base;
-      const isGone = await cancelJob(store, { requestId, pubkey: event.pubkey, ...options });
-      if (isGone) this.#hooks.cancelled(requestId);
-    }
+    for (const requestId of ids) this.#deleted.set(requestId, event.pubkey);
+    const { store } = this.#base;
+    const gone = await cancelJobs(store, { requestIds: ids, pubkey: event.pubkey, ...options });
+    for (const requestId of gone) this.#hooks.cancelled(requestId);
     return "deletion";
   }
 

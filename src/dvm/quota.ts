@@ -16,7 +16,10 @@ export interface QuotaOptions {
   perPubkey: number;
   /** Requests a minute of all keys. */
   total: number;
-  /** Refusals a minute that one key is told; the rest would only double the flood. */
+  /**
+   * Refusals a minute that one key is told; all keys together as many as `total`, because keys cost
+   * nothing to make. The rest would only double the flood.
+   */
   refusals: number;
   clock?: Clock;
 }
@@ -27,11 +30,13 @@ export class Quota {
   readonly #clock: Clock;
   readonly #keys = new LRUCache<string, { requests: Bucket; refusals: Bucket }>({ max: MAX_KEYS });
   readonly #total: Bucket;
+  readonly #refusals: Bucket;
 
   constructor(options: QuotaOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#total = new Bucket(options.total, this.#clock.monotonicMs());
+    this.#refusals = new Bucket(options.total, this.#clock.monotonicMs());
   }
 
   /** Counts one request of this key. */
@@ -43,7 +48,7 @@ export class Quota {
     this.#keys.set(pubkey, own);
     // The key's own bucket first: one who floods does not use up everybody's.
     if (own.requests.take(nowMs) && this.#total.take(nowMs)) return "ok";
-    return own.refusals.take(nowMs) ? "refuse" : "silent";
+    return own.refusals.take(nowMs) && this.#refusals.take(nowMs) ? "refuse" : "silent";
   }
 }
 

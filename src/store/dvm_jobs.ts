@@ -3,6 +3,7 @@
 // Out: jobs to do and answers to publish. Never reads what a request asks.
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Store } from "./connect.ts";
+import { byteaArray } from "./filter_sql.ts";
 
 /** Where a job stands. */
 export type JobState =
@@ -171,15 +172,17 @@ export function unpublishedAnswers(
   }, { retry: true, signal: o.signal });
 }
 
-/** Cancels a job of this customer that has no answer yet; false when there is none. */
-export function cancelJob(
+/** Cancels those of these jobs that are this customer's and have no answer yet; gives their ids. */
+export function cancelJobs(
   store: Store,
-  o: { requestId: string; pubkey: string; signal?: AbortSignal },
-): Promise<boolean> {
+  o: { requestIds: readonly string[]; pubkey: string; signal?: AbortSignal },
+): Promise<string[]> {
   return store.run("dvm_job_cancel", async (sql) => {
-    const [row] = await sql<{ gone: boolean }[]>`select dvm_job_cancel(
-      decode(${o.requestId}, 'hex'), decode(${o.pubkey}, 'hex')) as gone`;
-    return row?.gone ?? false;
+    const rows = await sql<{ requestId: string }[]>`
+      select encode(given.id, 'hex') as "requestId"
+      from unnest(${byteaArray(o.requestIds)}::bytea[]) as given (id)
+      where dvm_job_cancel(given.id, decode(${o.pubkey}, 'hex'))`;
+    return rows.map(({ requestId }) => requestId);
   }, { signal: o.signal });
 }
 

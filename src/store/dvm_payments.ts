@@ -15,7 +15,7 @@ export interface JobBill {
   invoiceExpiresAt: number;
 }
 
-/** A job that waits for payment. */
+/** A job that waits for payment, or did and is over: then somebody may pay late. */
 export interface UnpaidJob extends JobRow, JobBill {
   /** How often the wallet was asked, this time included. */
   looks: number;
@@ -58,7 +58,10 @@ export function billJob(
   }, { signal: o.signal });
 }
 
-/** Jobs whose invoice is due to be looked at; nobody else gets them before the lease ends. */
+/**
+ * Jobs whose invoice is due to be looked at, those that wait for it first; nobody else gets them
+ * before the lease ends.
+ */
 export function claimUnpaid(
   store: Store,
   o: { at: number; leaseSeconds: number; limit: number; signal?: AbortSignal },
@@ -82,18 +85,18 @@ export function unpaidJobs(
   }, { retry: true, signal: o.signal });
 }
 
-/** When to look at an invoice again (Unix seconds). */
+/** When to look at an invoice again (Unix seconds); undefined for never. */
 export function lookAgain(
   store: Store,
   requestId: string,
-  o: { at: number; signal?: AbortSignal },
+  o: { at: number | undefined; signal?: AbortSignal },
 ): Promise<void> {
   return store.run("dvm_job_look_again", async (sql) => {
-    await sql`select dvm_job_look_again(decode(${requestId}, 'hex'), ${o.at}::bigint)`;
+    await sql`select dvm_job_look_again(decode(${requestId}, 'hex'), ${o.at ?? null}::bigint)`;
   }, { retry: true, signal: o.signal });
 }
 
-/** Notes that a job is paid, with the proof. True once: then it may be done. */
+/** Notes that a job is paid, with the proof, be it over or not. True once: then it may be done. */
 export function markPaid(
   store: Store,
   requestId: string,
@@ -106,15 +109,19 @@ export function markPaid(
   }, { signal: o.signal });
 }
 
-/** Ends a job that nobody paid, with its signed terminal event. False when it is not unpaid. */
+/**
+ * Ends a job that nobody paid, with its signed terminal event; its invoice is looked at once more at
+ * `lookAt`, unless that is undefined. False when it is not unpaid.
+ */
 export function endUnpaid(
   store: Store,
   requestId: string,
-  o: { answer: string; at: number; signal?: AbortSignal },
+  o: { answer: string; at: number; lookAt: number | undefined; signal?: AbortSignal },
 ): Promise<boolean> {
   return store.run("dvm_job_unpaid_end", async (sql) => {
     const [row] = await sql<{ ended: boolean }[]>`select dvm_job_unpaid_end(
-      decode(${requestId}, 'hex'), ${o.answer}::text, ${o.at}::bigint) as ended`;
+      decode(${requestId}, 'hex'), ${o.answer}::text, ${o.at}::bigint,
+      ${o.lookAt ?? null}::bigint) as ended`;
     return row?.ended ?? false;
   }, { signal: o.signal });
 }

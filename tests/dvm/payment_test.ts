@@ -1,93 +1,16 @@
 // Jobs that cost something, with a wallet that none of our code wrote, over a real relay: paid before
 // the work, charged once, and never lost, whatever the wallet does.
 import assert from "node:assert/strict";
-import { formatProblems } from "../../src/config/problem.ts";
-import { loadConfig } from "../../src/config/load.ts";
-import { priceOf } from "../../src/dvm/prices.ts";
 import { type NostrEvent, tagValue } from "../../src/model/event.ts";
 import { buildEncryptedJobRequest } from "../../src/nostr/nip90_customer.ts";
 import { localSigner } from "../../src/nostr/signer.ts";
-import { countJobs } from "../../src/store/dvm_jobs.ts";
-import type { Store } from "../../src/store/connect.ts";
 import { startIndependentRelay } from "../interop/nostr_relay.ts";
-import { startHostileRelay } from "../relay/mod.ts";
-import { runBigbrotr } from "../support/test_io.ts";
 import { storeTest } from "../support/store.ts";
 import { eventually } from "../support/within.ts";
-import { Customer, isTerminal, type RunningMachine, startMachine, statusOf } from "./machine.ts";
-import { CUSTOMER, dvmConfig, MACHINE, nowSeconds, request } from "./support.ts";
-import {
-  startWallet,
-  type WalletFaults,
-  walletKeys,
-  type WalletService,
-} from "./wallet_service.ts";
-
-const PRICE = 21_000;
-const SETS = [
-  `dvm.prices.default=${PRICE}`,
-  "dvm.payment.first_look=100ms",
-  "dvm.payment.wallet_timeout=3s",
-];
-
-interface Shop extends AsyncDisposable {
-  wallet: WalletService;
-  machine: RunningMachine;
-  customer: Customer;
-}
-
-async function openShop(
-  store: Store,
-  options: {
-    sets?: string[];
-    faults?: WalletFaults;
-    encryption?: "nip44" | "nip04";
-    hostile?: boolean;
-  } = {},
-): Promise<Shop> {
-  await using stack = new AsyncDisposableStack();
-  const relay = options.hostile === true
-    ? stack.use(await startHostileRelay())
-    : stack.use(await startIndependentRelay());
-  const wallet = stack.use(await startWallet(relay.url, options));
-  const sets = [...SETS, ...options.sets ?? []];
-  const machine = stack.use(
-    await startMachine(store, [relay.url], { sets, walletUri: wallet.uri }),
-  );
-  const customer = stack.use(await Customer.at(relay.url));
-  const shop = stack.move();
-  return {
-    wallet,
-    machine,
-    customer,
-    [Symbol.asyncDispose]: () => shop.disposeAsync(),
-  };
-}
-
-/** The feedback that asks for money. */
-async function billFor(customer: Customer, job: NostrEvent): Promise<NostrEvent> {
-  const find = (): NostrEvent | undefined =>
-    customer.repliesTo(job).find((reply) => tagValue(reply, "status") === "payment-required");
-  const told = (): string => JSON.stringify(customer.repliesTo(job).map(statusOf));
-  await eventually(() => `a bill; so far ${told()}`, () => find() !== undefined);
-  const bill = find();
-  assert.ok(bill);
-  return bill;
-}
-
-function invoiceOf(bill: NostrEvent): string {
-  const [, msats, invoice] = bill.tags.find(([name]) => name === "amount") ?? [];
-  assert.equal(msats, String(PRICE));
-  assert.ok(invoice);
-  return invoice;
-}
-
-function untilUnpaid(store: Store, n: number, machine: RunningMachine): Promise<void> {
-  return eventually(
-    () => `${n} unpaid jobs: ${JSON.stringify(machine.dvm.status().totals)}`,
-    async () => ((await countJobs(store)).get("unpaid") ?? 0) === n,
-  );
-}
+import { Customer, isTerminal, startMachine, statusOf } from "./machine.ts";
+import { billFor, invoiceOf, openShop, PRICE, SETS } from "./shop.ts";
+import { CUSTOMER, MACHINE, nowSeconds, request } from "./support.ts";
+import { startWallet, type WalletFaults, walletKeys } from "./wallet_service.ts";
 
 for (const encryption of ["nip44", "nip04"] as const) {
   storeTest(
@@ -274,49 +197,6 @@ storeTest("a wallet that is down, refuses or is slow loses no payment", async (s
   assert.equal(second.uri, first.uri);
 }, { kinds: ["pglite"] });
 
-storeTest("an invoice that nobody pays ends in one error", async (store) => {
-  await using shop = await openShop(store);
-  const { customer, wallet } = shop;
-  const job = request(5400, { content: "{}" });
-  await customer.send(job);
-  await billFor(customer, job);
-  // While the wallet is away, nobody can say that it was not paid.
-  wallet.faults = { silent: true };
-  await store.run(
-    "test",
-    (sql) =>
-      sql`update dvm_job set invoice_expires_at = ${nowSeconds() - 100}::bigint, look_at = 0`,
-  );
-  await eventually("a look in vain", () => wallet.asked.length >= 3);
-  assert.deepEqual(customer.repliesTo(job).filter(isTerminal), []);
-  wallet.faults = {};
-  await store.run("test", (sql) => sql`update dvm_job set look_at = 0`);
-  const answer = await customer.answerTo(job);
-  assert.match(answer.content, /not paid in time/);
-  assert.equal(customer.repliesTo(job).filter(isTerminal).length, 1);
-}, { kinds: ["pglite"] });
-
-storeTest("unpaid jobs are bounded, and a deleted one makes room", async (store) => {
-  // The independent relay keeps deletions to itself.
-  const sets = ["dvm.payment.max_unpaid_per_pubkey=2"];
-  await using shop = await openShop(store, { sets, hostile: true });
-  const { customer } = shop;
-  const jobs = ["{}", "[{}]", "[{},{}]"].map((content) => request(5400, { content }));
-  for (const job of jobs.slice(0, 2)) {
-    await customer.send(job);
-    await billFor(customer, job);
-  }
-  const [first, , third] = jobs;
-  assert.ok(first && third);
-  await customer.send(third);
-  assert.match((await customer.answerTo(third)).content, /2 jobs that wait for payment/);
-  await customer.send(request(5, { tags: [["e", first.id], ["k", "5400"]] }));
-  await untilUnpaid(store, 1, shop.machine);
-  const again = request(5400, { content: "[{},{},{}]" });
-  await customer.send(again);
-  await billFor(customer, again);
-}, { kinds: ["pglite"] });
-
 storeTest(
   "an encrypted job is billed in the open, and tells nothing of what it asks",
   async (store) => {
@@ -350,58 +230,3 @@ storeTest(
   },
   { kinds: ["pglite"] },
 );
-
-Deno.test("a price without a wallet, or for no question, is refused; so is a broken wallet", async () => {
-  const load = (sets: string[], env: Record<string, string> = {}): ReturnType<typeof loadConfig> =>
-    loadConfig({ env: (name) => env[name], sets });
-  for (
-    const set of [
-      "dvm.prices.default=1",
-      "dvm.prices.kinds.statistics=1000",
-      'dvm.prices.questions={"events": 5}',
-    ]
-  ) {
-    const loaded = await load([set]);
-    assert.ok(!loaded.ok);
-    assert.match(formatProblems(loaded.failure), /dvm\.prices.*no wallet/s);
-  }
-  assert.ok((await load(["dvm.prices.default=0"])).ok);
-  const key = "ab".repeat(32);
-  const uri = `nostr+walletconnect://${key}?relay=wss://relay.example.com&secret=${
-    "cd".repeat(32)
-  }`;
-  const good = await load(["dvm.prices.default=1"], { NWC_URI: uri });
-  assert.ok(good.ok);
-  assert.equal(good.value.secrets.walletUri?.reveal(), uri);
-  for (const bad of ["nonsense", uri.replace("secret", "sekret"), uri.replace("wss", "ftp")]) {
-    const loaded = await load([], { NWC_URI: bad });
-    assert.ok(!loaded.ok);
-    const text = formatProblems(loaded.failure);
-    assert.match(text, /NWC_URI/);
-    assert.ok(!text.includes("cdcd"));
-  }
-});
-
-Deno.test("a price for a name that is no question is told, with the one that was meant", async () => {
-  const { code, stderr } = await runBigbrotr(
-    ["config", "check", "--set", 'dvm.prices.questions={"event": 0}'],
-  );
-  assert.equal(code, 2);
-  assert.match(stderr, /dvm\.prices\.questions.*event.*did you mean events\?/s);
-});
-
-Deno.test("the most special price counts", async () => {
-  const { prices, kinds } = await dvmConfig();
-  const set = {
-    ...prices,
-    default: 1,
-    kinds: { statistics: 2 },
-    questions: { events: 3, relays: 0 },
-  };
-  const of = (kind: number, question: string): number => priceOf(set, kinds, { kind, question });
-  assert.equal(of(5400, "event_count"), 1);
-  assert.equal(of(5410, "uptime"), 2);
-  assert.equal(of(5410, "events"), 3);
-  assert.equal(of(5310, "relays"), 0);
-  assert.equal(of(5410, "constructor"), 2);
-});

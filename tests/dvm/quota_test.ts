@@ -20,6 +20,10 @@ Deno.test("a thousand jobs of a thousand keys: all together have a quota, and ea
   const verdicts = Array.from({ length: 1_000 }, (_, i) => quota.take(`key ${i}`));
   assert.equal(verdicts.filter((verdict) => verdict === "ok").length, 600);
   assert.equal(verdicts.filter((verdict) => verdict === "refuse").length, 400);
+  // Each refusal is a row, a signature and an event: of keys made up by the thousand, no more.
+  const more = Array.from({ length: 10_000 }, (_, i) => quota.take(`another ${i}`));
+  assert.equal(more.filter((verdict) => verdict === "refuse").length, 200);
+  assert.equal(more.filter((verdict) => verdict === "silent").length, 9_800);
 });
 
 Deno.test("what was used comes back evenly over a minute", async () => {

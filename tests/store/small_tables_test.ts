@@ -12,7 +12,7 @@ import {
   replaceCoverage,
 } from "../../src/store/coverage.ts";
 import {
-  cancelJob,
+  cancelJobs,
   claimJobs,
   countJobs,
   deleteOldJobs,
@@ -243,15 +243,15 @@ storeTest("jobs are worked on in the order of our clock; expired ones are ended"
 });
 
 storeTest("only its customer cancels a job, and only before it is answered", async (store) => {
-  await insertJob(store, job(1));
-  await insertJob(store, job(2));
-  const stranger = { requestId: hexOf(1), pubkey: hexOf(5) };
-  assert.equal(await cancelJob(store, stranger), false);
-  assert.equal(await cancelJob(store, { ...stranger, pubkey: hexOf(99) }), true);
+  for (const n of [1, 2, 3]) await insertJob(store, job(n));
+  const requestIds = [hexOf(1), hexOf(3), hexOf(1), hexOf(77)];
+  assert.deepEqual(await cancelJobs(store, { requestIds, pubkey: hexOf(5) }), []);
+  const gone = await cancelJobs(store, { requestIds, pubkey: hexOf(99) });
+  assert.deepEqual(gone.sort(), [hexOf(1), hexOf(3)].sort());
   const answer = { state: "answered", answer: "{}", at: 5 } as const;
   assert.equal(await storeAnswer(store, hexOf(1), answer), false);
   assert.equal(await storeAnswer(store, hexOf(2), answer), true);
-  assert.equal(await cancelJob(store, { requestId: hexOf(2), pubkey: hexOf(99) }), false);
+  assert.deepEqual(await cancelJobs(store, { requestIds: [hexOf(2)], pubkey: hexOf(99) }), []);
 });
 
 storeTest("old jobs are forgotten, but never one whose answer is not out", async (store) => {
