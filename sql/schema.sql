@@ -573,6 +573,8 @@ begin
   delete from stat_pubkey_relay;
   delete from stat_pubkey_day;
   delete from stat_day;
+  -- Unlike setval() undone with the transaction. Each rebuild numbers all authors.
+  alter sequence stat_pubkey_id restart;
 
   insert into stat_pubkey (id, events, events_1h, events_24h, events_7d, events_30d, pubkey)
   select nextval('stat_pubkey_id'), a.n, a.n_1h, a.n_24h, a.n_7d, a.n_30d, a.pubkey
@@ -1493,6 +1495,7 @@ CREATE OR REPLACE FUNCTION public.metadata_insert(rows jsonb)
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
+  perform pg_advisory_xact_lock_shared(metadata_lock());
   -- By elements: a recordset would turn a document that is null into no value.
   insert into metadata (type, hash, data)
   select distinct on (2, 1) g.row ->> 'type', decode(g.row ->> 'hash', 'hex'), g.row -> 'data'
@@ -1508,6 +1511,12 @@ begin
     left join metadata m on m.hash = decode(g.row ->> 'hash', 'hex') and m.type = g.row ->> 'type'
   );
 end $function$;
+
+CREATE OR REPLACE FUNCTION public.metadata_lock()
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE
+AS $function$ select 7166253194463::bigint $function$;
 
 CREATE OR REPLACE FUNCTION public.orphan_event_delete(after_seq bigint, max_rows integer)
  RETURNS integer
@@ -1532,6 +1541,7 @@ CREATE OR REPLACE FUNCTION public.orphan_metadata_delete(max_rows integer)
 AS $function$
 declare n int;
 begin
+  perform pg_advisory_xact_lock(metadata_lock());
   delete from metadata m where m.id in (
     select o.id from metadata o
     where not exists (select from relay_metadata r where r.metadata_id = o.id) limit max_rows
@@ -1577,7 +1587,7 @@ begin
     next_in, dns_ms, tcp_ms, tls_ms, upgrade_ms, ip)
   select g.relay_id, g.checked_at, g.ok, g.reason, g.rtt_open_ms, g.rtt_read_ms, g.rtt_write_ms,
     g.rtt_nip11_ms, g.detail,
-    least(greatest(g.next_check_at - g.checked_at, 0), 2000000000), g.dns_ms, g.tcp_ms, g.tls_ms,
+    least(greatest(g.next_check_at - g.checked_at, 0), 1000000000), g.dns_ms, g.tcp_ms, g.tls_ms,
     g.upgrade_ms, g.ip
   from jsonb_to_recordset(rows) as g(
     relay_id int, checked_at bigint, ok bool, reason text, rtt_open_ms int, rtt_read_ms int,

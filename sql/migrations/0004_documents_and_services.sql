@@ -5,9 +5,13 @@
 
 -- Metadata --------------------------------------------------------------------------------------
 
+-- Held shared by whoever is about to name a document: one that nobody names must not be deleted then.
+create function metadata_lock() returns bigint language sql immutable as $$ select 7166253194463::bigint $$;
+
 -- Documents by content. Rows: type, hash (hex), data. Gives the ids in the order of the input.
 create function metadata_insert(rows jsonb) returns int[] language plpgsql as $$
 begin
+  perform pg_advisory_xact_lock_shared(metadata_lock());
   -- By elements: a recordset would turn a document that is null into no value.
   insert into metadata (type, hash, data)
   select distinct on (2, 1) g.row ->> 'type', decode(g.row ->> 'hash', 'hex'), g.row -> 'data'
@@ -80,6 +84,7 @@ end $$;
 create function orphan_metadata_delete(max_rows int) returns int language plpgsql as $$
 declare n int;
 begin
+  perform pg_advisory_xact_lock(metadata_lock());
   delete from metadata m where m.id in (
     select o.id from metadata o
     where not exists (select from relay_metadata r where r.metadata_id = o.id) limit max_rows

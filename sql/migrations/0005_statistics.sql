@@ -539,6 +539,8 @@ begin
   delete from stat_pubkey_relay;
   delete from stat_pubkey_day;
   delete from stat_day;
+  -- Unlike setval() undone with the transaction. Each rebuild numbers all authors.
+  alter sequence stat_pubkey_id restart;
 
   insert into stat_pubkey (id, events, events_1h, events_24h, events_7d, events_30d, pubkey)
   select nextval('stat_pubkey_id'), a.n, a.n_1h, a.n_24h, a.n_7d, a.n_30d, a.pubkey

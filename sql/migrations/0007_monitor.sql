@@ -77,7 +77,7 @@ begin
     next_in, dns_ms, tcp_ms, tls_ms, upgrade_ms, ip)
   select g.relay_id, g.checked_at, g.ok, g.reason, g.rtt_open_ms, g.rtt_read_ms, g.rtt_write_ms,
     g.rtt_nip11_ms, g.detail,
-    least(greatest(g.next_check_at - g.checked_at, 0), 2000000000), g.dns_ms, g.tcp_ms, g.tls_ms,
+    least(greatest(g.next_check_at - g.checked_at, 0), 1000000000), g.dns_ms, g.tcp_ms, g.tls_ms,
     g.upgrade_ms, g.ip
   from jsonb_to_recordset(rows) as g(
     relay_id int, checked_at bigint, ok bool, reason text, rtt_open_ms int, rtt_read_ms int,

@@ -16,6 +16,9 @@ export interface EventCursor {
   id: string;
 }
 
+/** Rows that one round grows to; an event may have a megabyte. */
+const ROUND_ROWS = 200;
+
 /** One page of the events that match: newest first, ties by the lowest id. */
 export function readEvents(
   store: Store,
@@ -27,9 +30,9 @@ export function readEvents(
     const matches = filterMatcher(filter);
     const events: StoredEvent[] = [];
     let cursor = after;
-    // Keys that collide cost another round, never a missing event.
-    for (;;) {
-      const wanted = limit - events.length;
+    // Keys that collide cost another round, never a missing event. Rounds grow: whoever makes such keys
+    // on purpose does not get one for each row.
+    for (let asked = limit; limit > 0; asked = Math.max(limit, Math.min(2 * asked, ROUND_ROWS))) {
       const rows = await sql<EventColumns[]>`
         select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
           event_tags(event) as tags, content, content_raw, encode(sig, 'hex') as sig
@@ -37,17 +40,17 @@ export function readEvents(
         cursor === undefined ? sql`` : sql`and created_at <= ${cursor.createdAt}::bigint
           and (created_at < ${cursor.createdAt}::bigint or id > decode(${cursor.id}, 'hex'))`
       }
-        order by created_at desc, id asc limit ${wanted}`;
+        order by created_at desc, id asc limit ${asked}`;
       for (const row of rows) {
         const event = toEvent(row);
-        if (!needsCheck || matches(event)) events.push(event);
         cursor = { createdAt: event.created_at, id: event.id };
+        if (needsCheck && !matches(event)) continue;
+        events.push(event);
+        if (events.length === limit) return { events, next: cursor };
       }
-      if (rows.length < wanted) return { events };
-      if (events.length >= limit) {
-        return cursor === undefined ? { events } : { events, next: cursor };
-      }
+      if (rows.length < asked) break;
     }
+    return { events };
   }, { retry: true, signal: o.signal });
 }
 

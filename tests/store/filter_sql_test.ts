@@ -75,6 +75,7 @@ storeTest("a tag whose key collides is not taken for another", async (store) => 
   const expected = bruteForce(events, filter);
   assert.equal(expected.length, 6);
   for (const limit of [1, 4, 100]) assert.deepEqual(await readIds(store, filter, limit), expected);
+  assert.deepEqual(await readEvents(store, { filter, limit: 0 }), { events: [] });
   assert.equal(await countEvents(store, filter, { timeoutMs: 10_000 }), 6);
 });
 
