@@ -101,7 +101,8 @@ export function mayDial(ip: string, options: { allowLocal: boolean }): boolean {
 
 /**
  * The network that an address is counted in for politeness: /24 for IPv4, /48 for IPv6 (what one
- * customer usually gets). Undefined for what is not an address.
+ * customer usually gets), and that of the IPv4 address where IPv6 only carries one. Undefined for
+ * what is not an address.
  */
 export function politenessPrefix(ip: string): string | undefined {
   const bare = withoutZone(ip);
@@ -110,8 +111,8 @@ export function politenessPrefix(ip: string): string | undefined {
       return `${bare.slice(0, bare.lastIndexOf("."))}.0/24`;
     case 6: {
       const address = ipaddr.IPv6.parse(bare);
-      if (address.isIPv4MappedAddress()) {
-        return politenessPrefix(address.toIPv4Address().toString());
+      if (address.isIPv4MappedAddress() || address.match(NAT64)) {
+        return politenessPrefix(carriedV4(address).toString());
       }
       const groups = address.parts.slice(0, 3).map((part) => part.toString(16));
       return `${groups.join(":")}::/48`;
@@ -144,7 +145,7 @@ function classifyV6(address: ipaddr.IPv6): AddressClass {
   if (METADATA_ADDRESSES.has(address.toNormalizedString())) return "metadata";
   if (DOCUMENTATION_V6.some((range) => address.match(range))) return "documentation";
   // An IPv6-only host with DNS64 sees every IPv4 relay behind this prefix: judge what it carries.
-  if (address.match(NAT64)) return classifyV4(new ipaddr.IPv4(address.toByteArray().slice(12)));
+  if (address.match(NAT64)) return classifyV4(carriedV4(address));
   switch (address.range()) {
     case "unspecified":
     case "loopback":
@@ -163,6 +164,11 @@ function classifyV6(address: ipaddr.IPv6): AddressClass {
     default:
       return "reserved";
   }
+}
+
+/** The IPv4 address in the last 32 bits. */
+function carriedV4(address: ipaddr.IPv6): ipaddr.IPv4 {
+  return new ipaddr.IPv4(address.toByteArray().slice(12));
 }
 
 /** `fe80::1%eth0` names an interface of ours; the class is that of the address before it. */

@@ -16,6 +16,7 @@ export async function probeProxy(
 ): Promise<Result<undefined, string>> {
   const proxy = parseSocksProxy(proxyUrl);
   if (proxy === undefined) return fail("is not the URL of a SOCKS proxy");
+  options.signal.throwIfAborted();
   using limit = deadline(options.timeoutMs, { signal: options.signal });
   const socket = net.connect({ host: proxy.host, port: proxy.port });
   try {

@@ -34,7 +34,7 @@ export interface ResolverParts {
   lookup(host: string): Promise<readonly string[]>;
 }
 
-/** How long the second record type may lag behind the first (RFC 8305, section 3). */
+/** How long AAAA may lag behind A (RFC 8305, section 3, with the families exchanged). */
 const SECOND_TYPE_MS = 50;
 /** Blocking threads that lookups may hold; the others are for files and the database. */
 const MAX_LOOKUPS = 8;
@@ -72,7 +72,10 @@ export function resolveFailureReason(error: unknown): DialReason {
   return code === "ENOTFOUND" || code === "ENODATA" ? "name_not_found" : "dns_failed";
 }
 
-/** A and AAAA at once; the second has a moment after the first, then is called back. */
+/**
+ * A and AAAA at once; AAAA has a moment after A, then is called back. A is waited for whatever came
+ * before it: where we have no IPv6, as in most containers, a relay would look unreachable without it.
+ */
 async function queryBoth(
   parts: ResolverParts,
   host: string,
@@ -86,7 +89,7 @@ async function queryBoth(
   const ask = async (type: "A" | "AAAA"): Promise<readonly string[]> => {
     try {
       const found = await parts.query(host, type, { signal: enough.signal });
-      if (found.length > 0) timer ??= setTimeout(onAbort, SECOND_TYPE_MS);
+      if (type === "A" && found.length > 0) timer = setTimeout(onAbort, SECOND_TYPE_MS);
       return found;
     } catch {
       // Says nothing that can be relied on, see above.

@@ -120,6 +120,7 @@ Deno.test("no IPv4 address inside a v6 one is public unless it is public itself"
 Deno.test("neighbours share a politeness prefix: /24 in v4, /48 in v6", () => {
   assert.equal(politenessPrefix("203.0.113.7"), "203.0.113.0/24");
   assert.equal(politenessPrefix("::ffff:203.0.113.7"), "203.0.113.0/24");
+  assert.equal(politenessPrefix("64:ff9b::203.0.113.7"), "203.0.113.0/24");
   assert.equal(politenessPrefix("2a01:4f8:c0c:1::2"), "2a01:4f8:c0c::/48");
   assert.equal(politenessPrefix("2a01:4F8:0c0c:ffff::"), "2a01:4f8:c0c::/48");
   assert.equal(politenessPrefix("relay.example.com"), undefined);
