@@ -27,6 +27,8 @@ import { openVerifier, type Verifier } from "./verify/verifier.ts";
 
 const log = logger("store");
 
+/** Reports go to all relays alike: one that answers none of them is left alone so long at first. */
+const MUTE_REST_MS = 60_000;
 /** How long a publisher may send what is queued at the end; the whole process has 10 s. */
 const DRAIN_MS = 1_500;
 
@@ -129,6 +131,7 @@ export class Context implements AsyncDisposable {
         pacingMs,
         timeoutMs,
         queueCapacity: maxQueue,
+        restMs: MUTE_REST_MS,
         drainTimeoutMs: DRAIN_MS,
         onOutcome: ({ kind }, _url, outcome) =>
           this.metrics.relays.published(kind, outcome.ok ? "ok" : outcome.reason),

@@ -14,7 +14,7 @@ import type { Signer } from "./signer.ts";
 
 /** What became of an event at one relay, after all attempts. */
 export type PublisherOutcome =
-  & { /** Times it was tried; 0 when the relay was known to be down. */ attempts: number }
+  & { /** Times it was tried; 0 when the relay was left alone just then. */ attempts: number }
   & (
     | PublishOutcome
     /** No connection could be made. */
@@ -36,9 +36,13 @@ export interface LaneOptions {
   rateLimitMs: number;
   idleCloseMs: number;
   downMs: number;
+  restMs: number;
   clock: Clock;
   random: (() => number) | undefined;
 }
+
+/** Rests of a relay that stays silent double so often. */
+const MAX_DOUBLINGS = 4;
 
 /** Failed dials that say nothing of the relay's health, and won't differ in a minute. */
 const LASTING: ReadonlySet<DialReason> = new Set<DialReason>([
@@ -107,7 +111,10 @@ export class PublishLane {
   #hasEnded = false;
   #connection: RelayConnection | undefined;
   #sentAtMs = -Infinity;
-  #down: { untilMs: number; failure: DialFailure } | undefined;
+  /** Until when the relay is left alone, and what is said of it to events that come meanwhile. */
+  #rest: { untilMs: number; outcome: Failed } | undefined;
+  /** Events in a row that it would not answer. */
+  #silences = 0;
 
   constructor(url: RelayUrl, options: LaneOptions) {
     this.#url = url;
@@ -168,26 +175,41 @@ export class PublishLane {
   }
 
   async #deliver(job: PublishJob): Promise<Untried> {
-    const { attempts, clock } = this.#options;
-    if (this.#down !== undefined && clock.monotonicMs() < this.#down.untilMs) {
-      // So that a dead relay does not cost every waiting event its own retries.
-      return { ok: false, reason: "unreachable", failure: this.#down.failure, elapsedMs: 0 };
-    }
+    const { clock } = this.#options;
+    // So that a dead or mute relay does not cost every waiting event its own retries.
+    if (this.#rest !== undefined && this.#restLeftMs() > 0) return this.#rest.outcome;
+    const attempts = this.#silences > 0 ? 1 : this.#options.attempts;
     for (;;) {
       const paceMs = this.#sentAtMs + this.#options.pacingMs - clock.monotonicMs();
       if (paceMs > 0) await clock.sleep(paceMs, { signal: job.signal });
       job.attempts += 1;
       const outcome = await this.#attempt(job);
+      if (!isSilence(outcome)) this.#silences = 0;
       if (outcome.ok || !isTransient(outcome)) return outcome;
       if (job.attempts >= attempts) {
-        if (outcome.reason === "unreachable") {
-          const untilMs = clock.monotonicMs() + this.#options.downMs;
-          this.#down = { untilMs, failure: outcome.failure };
-        }
+        await this.#leaveAlone(outcome);
         return outcome;
       }
       await clock.sleep(this.#waitMs(outcome, job.attempts - 1), { signal: job.signal });
     }
+  }
+
+  /** After the last try of an event that got no answer: others need not find out again. */
+  async #leaveAlone(outcome: Failed): Promise<void> {
+    const { clock, downMs, restMs } = this.#options;
+    let leftAloneMs = outcome.reason === "unreachable" ? downMs : 0;
+    if (restMs > 0 && isSilence(outcome)) {
+      leftAloneMs = restMs * 2 ** Math.min(this.#silences, MAX_DOUBLINGS);
+      this.#silences += 1;
+    }
+    if (leftAloneMs === 0) return;
+    const untilMs = clock.monotonicMs() + leftAloneMs;
+    this.#rest = { untilMs, outcome: { ...outcome, elapsedMs: 0 } };
+    await this.#disconnect();
+  }
+
+  #restLeftMs(): number {
+    return (this.#rest?.untilMs ?? -Infinity) - this.#options.clock.monotonicMs();
   }
 
   async #attempt(job: PublishJob): Promise<Untried> {
@@ -198,7 +220,7 @@ export class PublishLane {
       const elapsedMs = clock.monotonicMs() - startedAtMs;
       return { ok: false, reason: "unreachable", failure: dialled.failure, elapsedMs };
     }
-    this.#down = undefined;
+    this.#rest = undefined;
     this.#sentAtMs = clock.monotonicMs();
     const outcome = await dialled.publish(job.event, { timeoutMs, signer, signal: job.signal });
     // A relay that doesn't answer may be gone without a word: the next attempt dials anew.
@@ -225,7 +247,9 @@ export class PublishLane {
   async #awaitJob(): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#wake = resolve;
-    const timer = setTimeout(resolve, this.#options.idleCloseMs);
+    // A lane that ends forgets that its relay is silent.
+    const restMs = this.#silences > 0 ? this.#restLeftMs() : 0;
+    const timer = setTimeout(resolve, Math.max(this.#options.idleCloseMs, restMs));
     await promise;
     clearTimeout(timer);
     this.#wake = undefined;
@@ -251,7 +275,16 @@ type Untried =
   | PublishOutcome
   | { ok: false; reason: "unreachable"; failure: DialFailure; elapsedMs: number };
 
-function isTransient(outcome: Exclude<Untried, { ok: true }>): boolean {
+type Failed = Exclude<Untried, { ok: true }>;
+
+/** No answer to an event, or the one that asks for fewer. */
+function isSilence(outcome: Untried): boolean {
+  if (outcome.ok) return false;
+  return outcome.reason === "timeout" ||
+    (outcome.reason === "rejected" && outcome.prefix === "rate-limited");
+}
+
+function isTransient(outcome: Failed): boolean {
   switch (outcome.reason) {
     case "unreachable":
       return outcome.failure.reason !== "aborted" && !LASTING.has(outcome.failure.reason);

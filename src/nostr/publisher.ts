@@ -44,6 +44,12 @@ export interface PublisherOptions {
   idleCloseMs?: number | undefined;
   /** A relay that could not be reached is not tried again for so long; default 30 s. */
   downMs?: number | undefined;
+  /**
+   * A relay that left an event without an OK, or called it rate-limited at the last try, is sent
+   * nothing for so long, twice as long each time in a row, and then tried once; so that it holds up
+   * no other relay for who waits for all of them. Default 0: each event has its tries.
+   */
+  restMs?: number | undefined;
   /** How long disposal waits for what is queued; default 5 s. */
   drainTimeoutMs?: number | undefined;
   /** Told of every outcome, for metrics and logs. */
@@ -92,6 +98,7 @@ class LanePublisher implements Publisher {
       rateLimitMs: options.rateLimitMs ?? 10_000,
       idleCloseMs: options.idleCloseMs ?? 30_000,
       downMs: options.downMs ?? 30_000,
+      restMs: options.restMs ?? 0,
       clock: options.clock ?? systemClock,
       random: options.random,
     };

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { systemClock } from "../../src/lib/clock.ts";
 import type { NostrEvent } from "../../src/model/event.ts";
 import { openPublisher, type Publisher, type PublisherOptions } from "../../src/nostr/publisher.ts";
 import { localSigner } from "../../src/nostr/signer.ts";
@@ -177,6 +178,37 @@ Deno.test("a relay that was down is tried again when its time is over", async ()
   assert.equal((await publisher.publish(note())).get(relay.url)?.attempts, 0);
   await clock.advance(30_000);
   assert.ok((await publisher.publish(note())).get(relay.url)?.ok);
+});
+
+Deno.test("a relay that answers nothing, or asks for less, holds up nobody for long", async () => {
+  for (const behaviour of [noOk(), okFalse("rate-limited")]) {
+    await using relay = await startHostileRelay({ behaviours: [behaviour] });
+    let nowMs = 0;
+    await using publisher = publisherFor([relay], {
+      clock: { ...systemClock, monotonicMs: () => nowMs, sleep: () => Promise.resolve() },
+      timeoutMs: SHORT_MS,
+      restMs: 60_000,
+    });
+    const tries = async (afterMs: number): Promise<number | undefined> => {
+      nowMs += afterMs;
+      return (await publisher.publish(note())).get(relay.url)?.attempts;
+    };
+    assert.equal(await tries(0), 3, behaviour.name);
+    assert.equal(await tries(59_000), 0, "left alone");
+    assert.equal(await tries(1_000), 1, "asked once whether it is better");
+    assert.equal(await tries(60_000), 0, "left alone for twice as long");
+    relay.behave();
+    assert.equal(await tries(60_000), 1);
+    assert.ok((await publisher.publish(note())).get(relay.url)?.ok);
+  }
+});
+
+Deno.test("unless told otherwise, each event has its tries, whatever became of the last", async () => {
+  await using relay = await startHostileRelay({ behaviours: [noOk()] });
+  await using publisher = publisherFor([relay], { attempts: 1, timeoutMs: SHORT_MS });
+  for (let i = 0; i < 2; i++) {
+    assert.equal((await publisher.publish(note())).get(relay.url)?.attempts, 1);
+  }
 });
 
 Deno.test("a full queue is an outcome, and loses nothing that is in it", async () => {
