@@ -113,7 +113,10 @@ create table event_relay (
   primary key (event_seq, relay_id)
 ) partition by range (event_seq);
 alter sequence event_relay_seq_seq owned by event_relay.seq;
-create index event_relay_seq on event_relay using brin (seq) with (pages_per_range = 32);
+-- New sightings, and those of one relay, without a btree (30 bytes a sighting): of 5,000 sightings a
+-- range knows which relays are among them, in 0.05 bytes a sighting.
+create index event_relay_seq on event_relay
+  using brin (seq, relay_id int4_bloom_ops (n_distinct_per_range = 200)) with (pages_per_range = 32);
 
 -- Adds partitions of event and event_relay up to this sequence number. Attaching one hinders
 -- neither readers nor writers. Runs as its owner: those who write events may not change tables.
@@ -168,6 +171,8 @@ create index relay_metadata_document on relay_metadata (metadata_id);
 
 -- Checks and reports ----------------------------------------------------------------------------
 
+-- The phases of the dial and the address as columns: as jsonb they took three times the bytes.
+-- next_in: seconds until the next check was planned; how long this one vouches follows from it.
 create table relay_check (
   relay_id int not null references relay on delete cascade,
   checked_at bigint not null,
@@ -178,6 +183,12 @@ create table relay_check (
   rtt_write_ms int,
   rtt_nip11_ms int,
   detail jsonb,
+  next_in int,
+  dns_ms int,
+  tcp_ms int,
+  tls_ms int,
+  upgrade_ms int,
+  ip text,
   primary key (relay_id, checked_at)
 );
 
@@ -219,23 +230,3 @@ create table service_state (
   updated_at bigint not null,
   primary key (service, key)
 ) with (fillfactor = 80);
-
-create table dvm_job (
-  request_id bytea primary key,
-  kind int not null,
-  pubkey bytea not null,
-  received_at bigint not null,
-  expires_at bigint,
-  request text not null,
-  relay_url text,
-  state text not null default 'received'
-    check (state in ('received', 'processing', 'answered', 'failed', 'expired', 'cancelled')),
-  attempts int not null default 0,
-  claimed_until bigint not null default 0,
-  answer text,
-  answered_at bigint,
-  published_at bigint
-) with (fillfactor = 80);
-create index dvm_job_waiting on dvm_job (received_at) where state in ('received', 'processing');
-create index dvm_job_unpublished on dvm_job (answered_at)
-  where answer is not null and published_at is null;

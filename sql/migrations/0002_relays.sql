@@ -136,40 +136,6 @@ begin
   order by c.next_check_at, c.relay_id;
 end $$;
 
--- Finished checks with the status that follows from them; ends their leases. The latest check counts;
--- of two in the same second, by two processes, the one that found it alive. Rows: relay_id,
--- checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, detail, state,
--- failures, next_check_at.
-create function relay_check_insert(rows jsonb) returns int language plpgsql as $$
-declare n int;
-begin
-  update relay_status s
-  set state = g.state, failures = g.failures, checked_at = g.checked_at,
-    online_at = case when g.ok then g.checked_at else s.online_at end,
-    rtt_open_ms = case when g.ok then g.rtt_open_ms else s.rtt_open_ms end,
-    next_check_at = g.next_check_at, check_claimed_until = 0, check_claimed_by = null
-  from (
-    select distinct on (relay_id) *
-    from jsonb_to_recordset(rows) as g(
-      relay_id int, checked_at bigint, ok bool, rtt_open_ms int, state text, failures int,
-      next_check_at bigint)
-    order by relay_id, checked_at desc, ok desc
-  ) g
-  where s.relay_id = g.relay_id and g.checked_at >= coalesce(s.checked_at, g.checked_at)
-    and (g.ok or g.checked_at > coalesce(s.online_at, 0));
-  insert into relay_check (
-    relay_id, checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, detail)
-  select g.relay_id, g.checked_at, g.ok, g.reason, g.rtt_open_ms, g.rtt_read_ms, g.rtt_write_ms,
-    g.rtt_nip11_ms, g.detail
-  from jsonb_to_recordset(rows) as g(
-    relay_id int, checked_at bigint, ok bool, reason text, rtt_open_ms int, rtt_read_ms int,
-    rtt_write_ms int, rtt_nip11_ms int, detail jsonb)
-  join relay r on r.id = g.relay_id
-  on conflict do nothing;
-  get diagnostics n = row_count;
-  return n;
-end $$;
-
 -- Ends leases that `owner` still has, without a check: the status stays as it is. Rows: relay_id,
 -- next_check_at (null for no change).
 create function relay_release_check(rows jsonb, owner text) returns int language plpgsql as $$
@@ -201,9 +167,11 @@ end $$;
 
 -- Synchronizing ---------------------------------------------------------------------------------
 
--- Relays in one of `of_states` whose synchronizing is due, the longest due first, leased to `owner`.
+-- Relays in one of `of_states` whose synchronizing is due, the longest due first, leased to `owner`:
+-- without the named ones, which have slots of their own, or of them alone.
 create function relay_claim_for_sync(
-  of_networks text[], of_states text[], at bigint, lease_seconds bigint, owner text, max_rows int
+  of_networks text[], of_states text[], at bigint, lease_seconds bigint, owner text, max_rows int,
+  named text[], named_only bool
 ) returns table (id int, url text, network text, state text, next_sync_at bigint)
 language plpgsql as $$
 begin
@@ -212,6 +180,7 @@ begin
     select d.relay_id from relay_status d join relay q on q.id = d.relay_id
     where d.next_sync_at <= at and d.sync_claimed_until <= at
       and q.network = any (of_networks) and d.state = any (of_states)
+      and (q.url = any (named)) = named_only
     order by d.next_sync_at, d.relay_id
     limit max_rows
     for update of d skip locked

@@ -33,7 +33,8 @@ join relay r on r.id = l.relay_id join metadata d on d.id = l.metadata_id;
 
 create view relay_check_view as
 select r.url as relay_url, c.checked_at, c.ok, c.reason, c.rtt_open_ms, c.rtt_read_ms,
-  c.rtt_write_ms, c.rtt_nip11_ms, c.detail
+  c.rtt_write_ms, c.rtt_nip11_ms, c.detail, c.next_in, c.dns_ms, c.tcp_ms, c.tls_ms, c.upgrade_ms,
+  c.ip
 from relay_check c join relay r on r.id = c.relay_id;
 
 create view coverage_view as

@@ -3,16 +3,6 @@
 
 -- Checks ----------------------------------------------------------------------------------------
 
--- The phases of the dial and the address as columns: as jsonb they took three times the bytes.
--- next_in: seconds until the next check was planned; how long this one vouches follows from it.
-alter table relay_check
-  add column next_in int,
-  add column dns_ms int,
-  add column tcp_ms int,
-  add column tls_ms int,
-  add column upgrade_ms int,
-  add column ip text;
-
 -- When a relay came to stand otherwise than before.
 create table relay_transition (
   relay_id int not null references relay on delete cascade,
@@ -45,7 +35,7 @@ create index relay_metadata_changed on relay_metadata (generated_at);
 -- Finished checks with the status that follows from them; ends their leases. Rows: relay_id,
 -- checked_at, ok, reason, rtt_open_ms, rtt_read_ms, rtt_write_ms, rtt_nip11_ms, dns_ms, tcp_ms,
 -- tls_ms, upgrade_ms, ip, detail, state, failures, next_check_at.
-create or replace function relay_check_insert(rows jsonb) returns int language plpgsql as $$
+create function relay_check_insert(rows jsonb) returns int language plpgsql as $$
 declare n int;
 begin
   with given as (
@@ -263,12 +253,6 @@ returns table (
 $$;
 
 -- Views -----------------------------------------------------------------------------------------
-
-create or replace view relay_check_view as
-select r.url as relay_url, c.checked_at, c.ok, c.reason, c.rtt_open_ms, c.rtt_read_ms,
-  c.rtt_write_ms, c.rtt_nip11_ms, c.detail, c.next_in, c.dns_ms, c.tcp_ms, c.tls_ms, c.upgrade_ms,
-  c.ip
-from relay_check c join relay r on r.id = c.relay_id;
 
 create view relay_check_daily_view as
 select r.url as relay_url, to_char(to_timestamp(d.day::bigint * 86400) at time zone 'UTC',

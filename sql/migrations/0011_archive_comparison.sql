@@ -14,12 +14,6 @@ create table relay_fingerprint (
   primary key (relay_id, filter_id)
 ) with (fillfactor = 80);
 
--- The sightings of one relay, without a btree (30 bytes a sighting): of 5,000 sightings a BRIN range
--- knows which relays are among them, in 0.05 bytes a sighting.
-drop index event_relay_seq;
-create index event_relay_seq on event_relay
-  using brin (seq, relay_id int4_bloom_ops (n_distinct_per_range = 200)) with (pages_per_range = 32);
-
 -- The sums of a relay and filter; an empty row is made first, so that no deletion escapes it.
 create function relay_fingerprint_open(of_relay_id int, filter_text text)
 returns setof relay_fingerprint language plpgsql as $$

@@ -1,5 +1,5 @@
--- The live tail (which relays are followed by a standing subscription, by whom, and what ground it
--- has followed), and turns for relays that the operator names.
+-- The live tail: which relays are followed by a standing subscription, by whom, and what ground it has
+-- followed.
 
 -- A relay's tail. `spans` are seconds of created_at during which the subscription stood, as pairs,
 -- oldest first, under `filter`; they belong to whoever has the lease.
@@ -89,35 +89,4 @@ language plpgsql as $$
 begin
   insert into relay_tail as t (relay_id, rate) values (of_relay_id, measured)
   on conflict (relay_id) do update set rate = excluded.rate where t.rate <> excluded.rate;
-end $$;
-
--- Turns of the synchronizer: the named relays have slots of their own, so the others' claims pass
--- them by.
-drop function relay_claim_for_sync(text[], text[], bigint, bigint, text, int);
-
--- Relays in one of `of_states` whose synchronizing is due, the longest due first, leased to `owner`:
--- without the named ones, or of them alone.
-create function relay_claim_for_sync(
-  of_networks text[], of_states text[], at bigint, lease_seconds bigint, owner text, max_rows int,
-  named text[], named_only bool
-) returns table (id int, url text, network text, state text, next_sync_at bigint)
-language plpgsql as $$
-begin
-  return query
-  with due as materialized (
-    select d.relay_id from relay_status d join relay q on q.id = d.relay_id
-    where d.next_sync_at <= at and d.sync_claimed_until <= at
-      and q.network = any (of_networks) and d.state = any (of_states)
-      and (q.url = any (named)) = named_only
-    order by d.next_sync_at, d.relay_id
-    limit max_rows
-    for update of d skip locked
-  ), claimed as (
-    update relay_status s set sync_claimed_until = at + lease_seconds, sync_claimed_by = owner
-    where s.relay_id in (select due.relay_id from due)
-    returning s.*
-  )
-  select r.id, r.url, r.network, c.state, c.next_sync_at
-  from claimed c join relay r on r.id = c.relay_id
-  order by c.next_sync_at, c.relay_id;
 end $$;

@@ -18,7 +18,7 @@ import archiveComparison from "../../sql/migrations/0011_archive_comparison.sql"
   type: "text",
 };
 import tail from "../../sql/migrations/0012_tail.sql" with { type: "text" };
-import dvmPayment from "../../sql/migrations/0013_dvm_payment.sql" with { type: "text" };
+import dvm from "../../sql/migrations/0013_dvm.sql" with { type: "text" };
 import relayFacts from "../../sql/migrations/0014_relay_facts.sql" with { type: "text" };
 import light from "../../sql/migrations/0015_light.sql" with { type: "text" };
 import type { Sql, Store } from "./connect.ts";
@@ -44,7 +44,7 @@ export const MIGRATIONS: readonly Migration[] = [
   { name: "0010_roles", sql: roles },
   { name: "0011_archive_comparison", sql: archiveComparison },
   { name: "0012_tail", sql: tail },
-  { name: "0013_dvm_payment", sql: dvmPayment },
+  { name: "0013_dvm", sql: dvm },
   { name: "0014_relay_facts", sql: relayFacts },
   { name: "0015_light", sql: light },
 ];

@@ -13,6 +13,7 @@ import { freshStore } from "../support/store.ts";
 
 /** From here on the functions that write events and relays are there; before, tables alone. */
 const FIRST_WITH_FUNCTIONS = 3;
+const FIRST_WITH_JOBS = MIGRATIONS.findIndex(({ name }) => name === "0013_dvm") + 1;
 const URLS = ["wss://one.example.com", "wss://two.example.com"].map(relayUrl);
 const EVENTS = generateEvents(60, { seed: 12, oddShare: 0.3 });
 
@@ -49,9 +50,13 @@ async function fill(store: Store, version: number): Promise<string[]> {
       insert into filter (hash, filter) values ('\\x01', '{}');
       insert into metadata (type, hash, data) values
         ('nip11', '\\x02', '{"name": "one", "software": "x", "supported_nips": [1, 11]}');
-      insert into service_state values ('finder', 'cursor', '{"seq": 3}', 5);
-      insert into dvm_job (request_id, kind, pubkey, received_at, request)
-        values ('\\x03', 5400, '\\x04', 7, '{}')`));
+      insert into service_state values ('finder', 'cursor', '{"seq": 3}', 5)`));
+  if (version >= FIRST_WITH_JOBS) {
+    await store.run("fill", (sql) =>
+      sql.unsafe(`
+        insert into dvm_job (request_id, kind, pubkey, received_at, request)
+          values ('\\x03', 5400, '\\x04', 7, '{}')`));
+  }
   if (version < FIRST_WITH_FUNCTIONS) {
     await store.run("fill", (sql) =>
       sql.unsafe(`

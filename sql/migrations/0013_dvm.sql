@@ -1,25 +1,56 @@
--- Payment of the data vending machine's jobs. The invoice stands with its job before the customer
--- sees it, and that it is paid stands there before the work begins: over crashes and restarts a paid
--- job is never charged again, and never lost.
+-- The jobs of the data vending machine, and their payment. Each request is here once; its signed answer
+-- stands with it before it is published, so that a restart publishes the same again. The invoice
+-- stands with its job before the customer sees it, and that it is paid stands there before the work
+-- begins: over crashes and restarts a paid job is never charged again, and never lost.
 
-alter table dvm_job
-  add column amount_msats bigint,
-  add column invoice text,
-  add column payment_hash bytea,
-  add column invoice_expires_at bigint,
+create table dvm_job (
+  request_id bytea primary key,
+  kind int not null,
+  pubkey bytea not null,
+  received_at bigint not null,
+  expires_at bigint,
+  request text not null,
+  relay_url text,
+  state text not null default 'received' check (state in (
+    'received', 'unpaid', 'processing', 'answered', 'failed', 'expired', 'cancelled')),
+  attempts int not null default 0,
+  claimed_until bigint not null default 0,
+  answer text,
+  answered_at bigint,
+  published_at bigint,
+  amount_msats bigint,
+  invoice text,
+  payment_hash bytea,
+  invoice_expires_at bigint,
   -- When the wallet is asked next whether it is paid, and how often it has been; null when it is not
   -- asked any more.
-  add column look_at bigint,
-  add column looks int not null default 0,
-  add column paid_at bigint,
-  add column preimage bytea;
-alter table dvm_job drop constraint dvm_job_state_check;
-alter table dvm_job add constraint dvm_job_state_check check (state in (
-  'received', 'unpaid', 'processing', 'answered', 'failed', 'expired', 'cancelled'));
+  look_at bigint,
+  looks int not null default 0,
+  paid_at bigint,
+  preimage bytea
+) with (fillfactor = 80);
+create index dvm_job_waiting on dvm_job (received_at) where state in ('received', 'processing');
+create index dvm_job_unpublished on dvm_job (answered_at)
+  where answer is not null and published_at is null;
 create index dvm_job_look on dvm_job (look_at) where look_at is not null;
 
--- As before, but what is paid for is done even when its request has expired meanwhile.
-create or replace function dvm_job_claim(at bigint, lease_seconds bigint, max_rows int)
+-- Work ------------------------------------------------------------------------------------------
+
+-- False when the request is known: the one gate against answering twice.
+create function dvm_job_insert(
+  of_request_id bytea, of_kind int, of_pubkey bytea, at bigint, until_at bigint, of_request text,
+  of_relay_url text
+) returns bool language plpgsql as $$
+begin
+  insert into dvm_job (request_id, kind, pubkey, received_at, expires_at, request, relay_url)
+  values (of_request_id, of_kind, of_pubkey, at, until_at, of_request, of_relay_url)
+  on conflict do nothing;
+  return found;
+end $$;
+
+-- Jobs to work on, first received first (our clock, never the customer's). Expired ones are ended;
+-- what is paid for is done even when its request has expired meanwhile.
+create function dvm_job_claim(at bigint, lease_seconds bigint, max_rows int)
 returns setof dvm_job language plpgsql as $$
 begin
   update dvm_job j set state = 'expired'
@@ -50,8 +81,28 @@ begin
   return found;
 end $$;
 
+-- Keeps the signed terminal event before it is published. False when the job already has an answer
+-- or was cancelled: the first one stays.
+create function dvm_job_answer(of_request_id bytea, new_state text, new_answer text, at bigint)
+returns bool language plpgsql as $$
+begin
+  update dvm_job j
+  set state = new_state, answer = new_answer, answered_at = at, claimed_until = 0
+  where j.request_id = of_request_id and j.answer is null
+    and j.state in ('received', 'processing');
+  return found;
+end $$;
+
+create function dvm_job_published(of_request_id bytea, at bigint) returns bool
+language plpgsql as $$
+begin
+  update dvm_job j set published_at = at
+  where j.request_id = of_request_id and j.published_at is null;
+  return found;
+end $$;
+
 -- Only the customer may cancel, and only what is not answered yet.
-create or replace function dvm_job_cancel(of_request_id bytea, of_pubkey bytea) returns bool
+create function dvm_job_cancel(of_request_id bytea, of_pubkey bytea) returns bool
 language plpgsql as $$
 begin
   update dvm_job j set state = 'cancelled', claimed_until = 0
@@ -60,7 +111,7 @@ begin
   return found;
 end $$;
 
-create or replace function dvm_job_delete_expired(before bigint, max_rows int) returns int
+create function dvm_job_delete_expired(before bigint, max_rows int) returns int
 language plpgsql as $$
 declare n int;
 begin
@@ -73,6 +124,8 @@ begin
   get diagnostics n = row_count;
   return n;
 end $$;
+
+-- Payment ---------------------------------------------------------------------------------------
 
 -- How many jobs wait for payment, in all and of one customer.
 create function dvm_job_unpaid_counts(of_pubkey bytea)
