@@ -64,6 +64,8 @@ const WRITE_EVERY_MS = 2_000;
 const WRITE_BYTES = 2 * 1024 * 1024;
 /** How long a lane that ends may take to give its claims back. */
 const RELEASE_MS = 5_000;
+/** How long a relay waits that our proxy did not reach; it may be this one that it won't dial. */
+const NOT_MADE_REST_SECONDS = 5 * 60;
 /** Phases in which a dial fails for all URLs of a host and port alike. */
 const BEFORE_URL: ReadonlySet<string | undefined> = new Set(["dns", "tcp"]);
 
@@ -174,17 +176,23 @@ class Lane {
     if (wasTurnedAway(finished.claim, finished.check)) return await this.#turnedAway(finished);
     // Our configuration or our proxy; the relay was never asked.
     if (!open.ok && (open.reason === "proxy_failed" || open.reason === "network_disabled")) {
-      const { network, count } = this.#deps;
-      count("checks_not_made");
-      if (!this.#stopped) log.warn("{network} can't be dialled now; its relays wait", { network });
-      this.#stopped = true;
-      return;
+      return await this.#notMade(finished.claim);
     }
     const proven = this.#judgement.add(finished);
     if (proven === undefined) return;
     this.#believed.push(proven);
     const { nip11 } = proven.check;
     if (nip11?.ok) this.#believedBytes += nip11.bytes;
+  }
+
+  /** The next cycle begins with others, or one that the proxy refuses would be the end of each. */
+  async #notMade(claim: CheckClaim): Promise<void> {
+    const { network, count, claims, clock, random } = this.#deps;
+    count("checks_not_made");
+    if (!this.#stopped) log.warn("{network} can't be dialled now; its relays wait", { network });
+    this.#stopped = true;
+    const restSeconds = Math.ceil(NOT_MADE_REST_SECONDS * (1 + random() / 4));
+    await claims.putOff([claim], unixSeconds(clock) + restSeconds);
   }
 
   /** It answered, so the fault is not ours either; what it is like we could not see. */

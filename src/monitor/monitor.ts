@@ -34,7 +34,7 @@ export type { MonitorMetrics } from "./lane.ts";
 export interface MonitorDeps {
   store: Store;
   dialer: Dialer;
-  /** Shared with the other stages: a host sees one connection of ours at a time. */
+  /** The stage's own: a host sees one connection of it at a time. */
   slots: HostSlots;
   /** Who is left alone; nobody unless given. */
   blocks?: BlockSource | undefined;

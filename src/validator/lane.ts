@@ -67,6 +67,8 @@ const WRITE_EVERY_MS = 2_000;
 const MAX_HELD_MS = 60_000;
 /** How long a lane that ends may take to give its claims back. */
 const RELEASE_MS = 5_000;
+/** How long a candidate waits that our proxy did not reach; it may be this one that it won't dial. */
+const NOT_TRIED_REST_MS = 5 * 60_000;
 /** Our configuration or our proxy: the candidate was never asked. */
 const OUR_FAULT: ReadonlySet<string> = new Set(["network_disabled", "proxy_failed"]);
 
@@ -168,7 +170,7 @@ class Lane {
   }
 
   async #take(tried: Tried): Promise<void> {
-    const { claims, outage, clock, count, network } = this.#deps;
+    const { claims, outage, clock, random, count, network } = this.#deps;
     const { result, url } = tried;
     if (!result.ok && result.failure.reason === "blocked") return await claims.leaveAlone(url);
     if (!result.ok && OUR_FAULT.has(result.failure.reason)) {
@@ -177,7 +179,8 @@ class Lane {
         log.warn("{network} can't be dialled now; its candidates wait", { network });
       }
       this.#stopped = true;
-      return;
+      // The next cycle begins with others, or one that the proxy refuses would be the end of each.
+      return await claims.putOff([tried], NOT_TRIED_REST_MS * (1 + random() / 4));
     }
     const unreached = !result.ok && isUnreached(result.failure);
     outage.add(!unreached);

@@ -24,7 +24,7 @@ export type { ValidatorMetrics } from "./lane.ts";
 export interface ValidatorDeps {
   store: Store;
   dialer: Dialer;
-  /** Shared with the other stages: a host sees one connection of ours at a time. */
+  /** The stage's own: a host sees one connection of it at a time. */
   slots: HostSlots;
   config: Pick<Config, "validator" | "networks" | "limits">;
   /** Who is left alone; nobody unless given. */

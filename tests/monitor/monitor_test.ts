@@ -19,6 +19,8 @@ import {
   startHostileRelay,
 } from "../relay/mod.ts";
 import { makeAuthor } from "../support/events.ts";
+import { PROXIED_TIMEOUT_MS, proxyTimersOver } from "../net/dialers.ts";
+import { startSocks5Server } from "../relay/socks5_server.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { runCycle, testConfig, testDialer } from "../support/stages.ts";
 import { storeTest } from "../support/store.ts";
@@ -283,6 +285,31 @@ storeTest("a proxy that is down costs its relays nothing", async (store) => {
   const counts = await runCycle(monitorOf(store, config, clock));
   assert.deepEqual(counts, { relays_claimed: 1, checks_not_made: 1, own_outages: 1 });
   assert.equal((await statuses(store)).get(onion)?.failures, 0);
+});
+
+storeTest("a relay that the proxy won't dial does not keep the others waiting", async (store) => {
+  await using relay = await startHostileRelay();
+  const [refused, good] = ["a", "b"].map((letter) => relayUrl(`ws://${letter.repeat(56)}.onion`));
+  assert.ok(refused !== undefined && good !== undefined);
+  const hosts = { [`${"b".repeat(56)}.onion`]: relay.port };
+  // 2: not allowed by the proxy's rules.
+  await using proxy = await startSocks5Server({ hosts, unknownReply: 2 });
+  const clock = new ManualClock();
+  const config = await testConfig(
+    `networks.tor.proxy_url=${proxy.url}`,
+    `networks.tor.timeout=${PROXIED_TIMEOUT_MS}ms`,
+    "networks.tor.max_tasks=1",
+    "monitor.max_relays=1",
+    "monitor.checks.nip11=false",
+  );
+  await addRelays(store, refused, good);
+  assert.equal((await runCycle(monitorOf(store, config, clock)))["checks_not_made"], 1);
+  await clock.advance(60_000);
+  assert.equal((await runCycle(monitorOf(store, config, clock)))["relays_online"], 1);
+  const { checked_at: checkedAt, failures } = (await statuses(store)).get(refused) ?? {};
+  assert.deepEqual([checkedAt, failures], [null, 0]);
+  await proxy.untilNoSockets();
+  await proxyTimersOver();
 });
 
 storeTest("relays of one host are checked one after another, others beside them", async (store) => {

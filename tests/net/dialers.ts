@@ -24,8 +24,13 @@ export const PROXIED_TIMEOUT_MS = 1_000;
 export function proxyTest(name: string, fn: () => Promise<void>): void {
   Deno.test(name, async () => {
     await fn();
-    await systemClock.sleep(PROXIED_TIMEOUT_MS + 10);
+    await proxyTimersOver();
   });
+}
+
+/** The wait at the end of such a test, for tests that are made otherwise. */
+export async function proxyTimersOver(): Promise<void> {
+  await systemClock.sleep(PROXIED_TIMEOUT_MS + 10);
 }
 
 /** Settings for all networks, local ones allowed; `changes` by network. */

@@ -16,6 +16,8 @@ import {
   silent,
   startHostileRelay,
 } from "../relay/mod.ts";
+import { PROXIED_TIMEOUT_MS, proxyTimersOver } from "../net/dialers.ts";
+import { startSocks5Server } from "../relay/socks5_server.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 import { runCycle, testConfig, testDialer } from "../support/stages.ts";
 import { storeTest } from "../support/store.ts";
@@ -151,11 +153,42 @@ storeTest("a proxy that is down costs its candidates nothing", async (store) => 
   const config = await testConfig(`networks.tor.proxy_url=socks5h://127.0.0.1:${nobody.port}`);
   await add(store, clock, relayUrl(`ws://${"a".repeat(56)}.onion`));
   const counts = await validate(store, clock, config);
-  assert.deepEqual(counts, { candidates_claimed: 1, candidates_not_tried: 1 });
+  assert.deepEqual(counts, {
+    candidates_claimed: 1,
+    candidates_not_tried: 1,
+    candidates_put_off: 1,
+  });
   await clock.advance(16 * 60_000);
   const at = clock.nowMs() / 1000;
   assert.deepEqual(await countCandidates(store, { at }), { pending: 1, due: 1, junk: 0 });
 });
+
+storeTest(
+  "a candidate that the proxy won't dial does not keep the others waiting",
+  async (store) => {
+    await using relay = await startHostileRelay();
+    const [refused, good] = ["a", "b"].map((letter) => relayUrl(`ws://${letter.repeat(56)}.onion`));
+    assert.ok(refused !== undefined && good !== undefined);
+    const hosts = { [`${"b".repeat(56)}.onion`]: relay.port };
+    // 2: not allowed by the proxy's rules.
+    await using proxy = await startSocks5Server({ hosts, unknownReply: 2 });
+    const clock = new ManualClock();
+    const config = await testConfig(
+      `networks.tor.proxy_url=${proxy.url}`,
+      `networks.tor.timeout=${PROXIED_TIMEOUT_MS}ms`,
+      "networks.tor.max_tasks=1",
+      "validator.max_candidates=1",
+    );
+    await add(store, clock, refused);
+    await clock.advance(1_000);
+    await add(store, clock, good);
+    assert.equal((await validate(store, clock, config))["candidates_not_tried"], 1);
+    await clock.advance(60_000);
+    assert.equal((await validate(store, clock, config))["candidates_promoted"], 1);
+    await proxy.untilNoSockets();
+    await proxyTimersOver();
+  },
+);
 
 storeTest("a host sees one connection at a time, however many URLs name it", async (store) => {
   await using relay = await startHostileRelay({ behaviours: [delayMs(5)] });
