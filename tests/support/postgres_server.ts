@@ -149,11 +149,9 @@ export class PostgresServer implements AsyncDisposable {
         stderr: "null",
       }).spawn();
       // After a kill -9 the old sessions live on for a moment, and the server refuses to start.
-      const ready = await Promise.race([
-        untilReady(this.url()).then(() => true),
-        process.status.then(() => false),
-      ]);
-      if (ready) {
+      let exited = false;
+      process.status.then(() => exited = true);
+      if (await untilReady(this.url(), () => exited)) {
         this.#process = process;
         return;
       }
@@ -308,17 +306,19 @@ export async function adminQuery(url: string, ...statements: string[]): Promise<
   }
 }
 
-async function untilReady(url: string): Promise<void> {
+/** True when the server answers; false when it is given up before. Nothing goes on after that. */
+async function untilReady(url: string, isGivenUp = (): boolean => false): Promise<boolean> {
   const until = performance.now() + PATIENCE_MS;
-  for (;;) {
+  while (!isGivenUp()) {
     try {
       await adminQuery(url, "select 1");
-      return;
+      return true;
     } catch (error) {
       if (performance.now() > until) throw error;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
   }
+  return false;
 }
 
 /**
