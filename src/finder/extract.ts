@@ -5,6 +5,7 @@ import { nip19 } from "nostr-tools";
 import type { Result } from "../lib/result.ts";
 import type { NostrEvent } from "../model/event.ts";
 import { parseRelayUrl, type RelayUrl, type RelayUrlProblem } from "../model/relay_url.ts";
+import { isObject, parseJson } from "../nostr/json.ts";
 
 /** Bounds on what one event may contribute. */
 export interface ExtractLimits {
@@ -40,6 +41,10 @@ const RELAY_TAG_KINDS: ReadonlySet<number> = new Set([
   30002,
   30166,
 ]);
+/** An event of rubbish, of which there can be a megabyte, is read no further than so many of these. */
+const BAD_PER_URL = 10;
+/** A list of relays nests no deeper than its relays' policies. */
+const MAX_CONTENT_DEPTH = 8;
 /** Tags whose third item is a relay hint; NIP-01 has e, p and a, NIP-18 q. */
 const HINT_TAGS: ReadonlySet<string> = new Set(["e", "p", "a", "q"]);
 const HAS_SCHEME = /^\s*wss?:\/\//i;
@@ -54,11 +59,16 @@ export function extractRelayUrls(
 ): Extracted {
   const found: Extracted = { urls: new Set(), bad: new Map() };
   const content = event.content.slice(0, limits.maxContentChars);
+  const maxBad = BAD_PER_URL * limits.maxUrlsPerEvent;
+  let bad = 0;
   for (const text of namedIn(event, content, limits)) {
     const url = parse(text);
     if (url.ok) found.urls.add(url.value);
-    else found.bad.set(url.failure, (found.bad.get(url.failure) ?? 0) + 1);
-    if (found.urls.size >= limits.maxUrlsPerEvent) break;
+    else {
+      found.bad.set(url.failure, (found.bad.get(url.failure) ?? 0) + 1);
+      bad += 1;
+    }
+    if (found.urls.size >= limits.maxUrlsPerEvent || bad >= maxBad) break;
   }
   return found;
 }
@@ -90,14 +100,8 @@ function isUrl(text: string | undefined): text is string {
 /** Kind 3 content, as it was before NIP-65: an object with relays as keys. Often empty or a text. */
 function contactListKeys(content: string): string[] {
   if (!content.trimStart().startsWith("{")) return [];
-  let value: unknown;
-  try {
-    value = JSON.parse(content);
-  } catch {
-    // Nobody promised JSON there.
-    return [];
-  }
-  return typeof value === "object" && value !== null ? Object.keys(value) : [];
+  const value = parseJson(content, { maxChars: content.length, maxDepth: MAX_CONTENT_DEPTH });
+  return isObject(value) ? Object.keys(value) : [];
 }
 
 function* tokenRelays(content: string, maxTokens: number): Generator<string> {

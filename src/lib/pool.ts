@@ -79,9 +79,10 @@ class Source<T> {
 
   /** Lets the iterator clean up, unless it has ended or is itself waiting for an item. */
   async close(): Promise<void> {
-    if (this.#ended || this.#asking > 0) return;
+    if (this.#ended) return;
+    // Also where an item is under way: workers that still stand in line must take no more.
     this.#ended = true;
-    await this.#iterator.return?.();
+    if (this.#asking === 0) await this.#iterator.return?.();
   }
 
   async #ask(): Promise<IteratorResult<T>> {

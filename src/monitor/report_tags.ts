@@ -2,6 +2,7 @@
 // display tags, which people read. In: a check. Out: values for tags, bounded. A CDN's address is
 // not where the relay is: behind one there is no place to report, only whose edge it is.
 import { isIPv6 } from "node:net";
+import { cut } from "../lib/text.ts";
 import type { Check } from "../model/check.ts";
 import { nip11Languages } from "../nostr/nip11.ts";
 import type { Label } from "../nostr/nip66.ts";
@@ -50,7 +51,8 @@ export function reportDetails(check: Check): [name: string, value: string][] {
     ["http-powered-by", check.http?.poweredBy],
   ];
   return details.flatMap(([name, value]): [string, string][] =>
-    value === undefined || value === "" ? [] : [[name, String(value).slice(0, MAX_VALUE_CHARS)]]
+    // Not by slice: half a character is no text, and relays refuse an event with it.
+    value === undefined || value === "" ? [] : [[name, cut(String(value), MAX_VALUE_CHARS)]]
   );
 }
 

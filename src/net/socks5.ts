@@ -59,18 +59,19 @@ const REPLIES: Readonly<Record<number, [DialReason, string]>> = {
   0xf7: ["timeout", "onion service introduction timed out"],
 };
 
-/** Reads a proxy setting; undefined when it is not a SOCKS5 URL with a host. Port 1080 by default. */
+/** Reads a proxy setting; undefined when it is no SOCKS5 URL with a host. Port 1080 by default. */
 export function parseSocksProxy(proxyUrl: string): SocksProxy | undefined {
   const url = URL.parse(proxyUrl);
   if (url === null || !/^socks5h?:$/.test(url.protocol) || url.hostname === "") return undefined;
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ""),
-    port: Number(url.port || 1080),
-    ...(url.username === "" ? {} : {
-      username: decodeURIComponent(url.username),
-      password: decodeURIComponent(url.password),
-    }),
-  };
+  const proxy = { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 1080) };
+  if (url.username === "") return proxy;
+  try {
+    const [username, password] = [url.username, url.password].map(decodeURIComponent);
+    return { ...proxy, username: username ?? "", password: password ?? "" };
+  } catch {
+    // A "%" that is followed by no two hex digits.
+    return undefined;
+  }
 }
 
 /**

@@ -7,6 +7,7 @@ import { backoffMs } from "../lib/retry.ts";
 import type { Filter } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { DialFailure } from "../net/dialer.ts";
+import { retryAfterMs } from "../net/retry_after.ts";
 import {
   connectRelay,
   type ConnectRelayOptions,
@@ -222,10 +223,7 @@ class Follower {
     if (isRefusal(this.#end)) return backoffMs(0, { baseMs: maxMs, maxMs, random });
     const waitMs = backoffMs(Math.max(0, this.failures - 1), { baseMs, maxMs, random });
     // HTTP 429 says how long; a stranger's number, so not beyond our own longest wait.
-    const retryAfter = this.#failure?.headers?.["retry-after"] ?? "";
-    return /^\d{1,6}$/.test(retryAfter)
-      ? Math.max(waitMs, Math.min(Number(retryAfter) * 1_000, maxMs))
-      : waitMs;
+    return Math.max(waitMs, Math.min(retryAfterMs(this.#failure?.headers) ?? 0, maxMs));
   }
 
   #report(state: Omit<StandingState, "url" | "failures">): void {

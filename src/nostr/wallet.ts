@@ -265,6 +265,11 @@ class ConnectedWallet implements Wallet {
         signer: this.#signer,
         signal,
       });
+      if (signal.aborted) {
+        // What the wallet can was not heard; an older encryption must not stay for that.
+        await connection[Symbol.asyncDispose]();
+        break;
+      }
       const info = parseEvent(page.events[0]);
       // A relay that makes one up could talk us down to the older encryption.
       const isOwn = info.ok && info.value.pubkey === pubkey && verifyEvent({ ...info.value });

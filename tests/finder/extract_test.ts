@@ -90,6 +90,17 @@ Deno.test("one event gives no more relays than it may", () => {
   assert.equal(found({ kind: 10002, tags }, { ...LIMITS, maxUrlsPerEvent: 7 }).length, 7);
 });
 
+Deno.test("an event of rubbish is not read to its end", () => {
+  const content = JSON.stringify(Object.fromEntries(
+    Array.from({ length: 3_000 }, (_, i) => [`a${i}..example.com`, 0]),
+  ));
+  const { urls, bad } = extractRelayUrls({ kind: 3, tags: [], content }, LIMITS);
+  assert.equal(urls.size, 0);
+  assert.equal([...bad.values()].reduce((sum, n) => sum + n, 0), 10 * LIMITS.maxUrlsPerEvent);
+  const deep = `{"wss://a.example.com":${"[".repeat(1_000)}${"]".repeat(1_000)}}`;
+  assert.deepEqual(found({ kind: 3, content: deep }), []);
+});
+
 Deno.test("what is no relay URL is counted by its problem", () => {
   const tags = [["r", "ftp://x.example.com"], ["r", ""], ["r", "https//broken"], ["r", ""]];
   const { urls, bad } = extractRelayUrls({ kind: 10002, tags, content: "" }, LIMITS);

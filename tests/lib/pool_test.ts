@@ -128,3 +128,22 @@ Deno.test("an aborted signal throws its reason instead of looking like the end",
   });
   await assert.rejects(late.next(), (reason) => reason === "stop");
 });
+
+Deno.test("a source that answers late, after the end, is asked for nothing more", async () => {
+  const controller = new AbortController();
+  let asked = 0;
+  const late = Promise.withResolvers<IteratorResult<number>>();
+  const source: AsyncIterable<number> = {
+    [Symbol.asyncIterator]: () => ({ next: () => (asked += 1, late.promise) }),
+  };
+  const results = mapConcurrent(source, 3, (item) => Promise.resolve(item), {
+    signal: controller.signal,
+  });
+  const next = results.next();
+  await systemClock.sleep(0);
+  controller.abort("stop");
+  await assert.rejects(next, (reason) => reason === "stop");
+  late.resolve({ done: false, value: 1 });
+  await systemClock.sleep(0);
+  assert.equal(asked, 1);
+});

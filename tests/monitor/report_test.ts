@@ -66,6 +66,12 @@ Deno.test("what was not measured is left out: a walled read, a write that is off
   assert.deepEqual(values(walled, "R"), ["auth"]);
 });
 
+Deno.test("a long value is cut between characters, not within one", () => {
+  const tls = { valid: true, subject: `CN=${"a".repeat(296)}\u{1f600}\u{1f600}` };
+  const [subject = ""] = values(checked({ tls }), "ssl-subject");
+  assert.ok(subject.isWellFormed() && subject.length <= 300);
+});
+
 Deno.test("a read after a log-in counts as the read", () => {
   const check = checked({
     read: { ok: false, reason: "walled", prefix: "auth-required", elapsedMs: 30 },

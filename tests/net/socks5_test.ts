@@ -328,7 +328,14 @@ proxyTest("literal addresses are judged before a proxy sees them", async () => {
 
 Deno.test("a proxy URL that is not SOCKS5 leaves its network off", () => {
   const overlays: readonly Network[] = ["tor", "i2p", "loki"];
-  for (const proxyUrl of ["http://127.0.0.1:8080", "nonsense", "socks4://127.0.0.1"]) {
+  for (
+    const proxyUrl of [
+      "http://127.0.0.1:8080",
+      "nonsense",
+      "socks4://127.0.0.1",
+      "socks5h://a%z:b@tor:1",
+    ]
+  ) {
     const dialer = proxied(proxyUrl);
     for (const network of overlays) assert.equal(dialer.reaches(network), false);
   }
