@@ -85,7 +85,14 @@ export function rowStream(
       // Nothing is pulled after the end, so there is a cursor.
       if (cursor === undefined) return;
       try {
-        const next = await pageAt(cursor, rowsLeft, bytesLeft, signal);
+        let next = await pageAt(cursor, rowsLeft, bytesLeft, signal);
+        // Where much was looked at in vain, a page is empty and goes on; nothing sent pulls no more.
+        while (
+          next.ok && next.value.rows.length === 0 && next.value.next !== undefined && !isOver
+        ) {
+          cursor = next.value.next;
+          next = await pageAt(cursor, rowsLeft, bytesLeft, signal);
+        }
         if (isOver) return;
         if (next.ok) {
           page = next.value;

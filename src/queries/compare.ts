@@ -5,19 +5,20 @@ import { z } from "zod";
 import { anyOf } from "./any_filter.ts";
 import { keyInteger } from "./cursor.ts";
 import { pubkeyParam, relayParam } from "./params.ts";
-import { defineQuery, type KeyedRow } from "./query.ts";
+import { defineQuery, type Found } from "./query.ts";
 import type { Read } from "./read.ts";
 import { pubkeyRow, relayRow, timeRow } from "./rows.ts";
 import { RELAY_STATES } from "../model/check.ts";
-import type { NostrEvent } from "../model/event.ts";
 import { isHex } from "../model/hex.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import { type ForeignReport, parseReport, REPORT_KIND } from "../nostr/nip66.ts";
 import { type EventColumns, toEvent } from "../store/event_codec.ts";
 import { textArray } from "../store/pg_text.ts";
 
-/** Rounds that reports of no relay, or replaced ones, may cost; each reads a page. */
-const MAX_ROUNDS = 20;
+/** Events that are read for one page: anybody can write such that are no reports. */
+const MAX_READ = 10_000;
+/** Read together; a report may have a megabyte of tags. */
+const ROWS_PER_READ = 32;
 const MAX_NIPS = 200;
 /** Checks further from a report than this say nothing of it. */
 const NEAR_SECONDS = 86_400;
@@ -64,7 +65,7 @@ export const compare = defineQuery({
   }),
   example: { relay: "wss://relay.damus.io" },
   key: z.tuple([keyInteger, z.string().refine((id) => isHex(id, 32))]),
-  async page(sql, { relay, monitor }, { after, limit }): Promise<Keyed[]> {
+  async page(sql, { relay, monitor }, { after, limit }): Promise<Found<Row, Key>> {
     const reports: Reported[] = [];
     const filter = {
       kinds: [REPORT_KIND],
@@ -74,50 +75,60 @@ export const compare = defineQuery({
     };
     const { where } = anyOf(sql, [filter], undefined);
     let position = after;
-    for (let round = 0; round < MAX_ROUNDS && reports.length < limit; round++) {
-      const missing = limit - reports.length;
-      const rows = await sql<EventColumns[]>`
-        select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
-          event_tags(event) as tags, '' as content, '' as content_raw, '' as sig
-        from event where ${where}
-          and not exists (
-            select from event_version v where v.event_seq = event.seq and not v.latest)
-          ${
-        position === undefined ? sql`` : sql`and created_at <= ${position[0]}::bigint
-          and (created_at < ${position[0]}::bigint or id > decode(${position[1]}, 'hex'))`
-      }
-        order by created_at desc, id limit ${missing}`;
+    let seen = 0;
+    const read = sql<EventColumns[]>`
+      select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
+        event_tags(event) as tags, '' as content, '' as content_raw, '' as sig
+      from event where ${where}
+        and not exists (
+          select from event_version v where v.event_seq = event.seq and not v.latest)
+        ${
+      after === undefined ? sql`` : sql`and created_at <= ${after[0]}::bigint
+        and (created_at < ${after[0]}::bigint or event.id > decode(${after[1]}, 'hex'))`
+    }
+      order by created_at desc, event.id limit ${MAX_READ}`;
+    for await (const rows of read.cursor(ROWS_PER_READ)) {
+      seen += rows.length;
       for (const columns of rows) {
         const event = toEvent(columns);
         position = [event.created_at, event.id];
         const report = parseReport(event);
         if (!report.ok || (relay !== undefined && report.value.url !== relay)) continue;
-        reports.push({ event, report: report.value, key: position });
+        const { pubkey: monitor, created_at: reportedAt } = event;
+        const { url } = report.value;
+        reports.push({ url, monitor, reportedAt, theirs: theirsOf(report.value), key: position });
+        if (reports.length === limit) break;
       }
-      if (rows.length < missing) break;
+      if (reports.length === limit) break;
     }
     const found = await ourVerdicts(sql, reports);
-    return reports.map(({ event, report, key }, i): Keyed => {
+    const page: Found<Row, Key> = reports.map(({ url, monitor, reportedAt, theirs, key }, i) => {
       const own = found.get(i) ?? UNKNOWN;
       const row: Row = {
-        relay_url: report.url,
-        monitor: event.pubkey,
-        reported_at: event.created_at,
+        relay_url: url,
+        monitor,
+        reported_at: reportedAt,
         agree: own.ok,
-        theirs: {
-          rtt_open_ms: report.rttOpenMs ?? null,
-          rtt_read_ms: report.rttReadMs ?? null,
-          auth: report.requirements.auth ?? null,
-          payment: report.requirements.payment ?? null,
-          nips: report.nips.slice(0, MAX_NIPS),
-          country: countryOf(report),
-        },
+        theirs,
         ours: own,
       };
       return { row, key };
     });
+    const isCut = reports.length < limit && seen === MAX_READ;
+    return isCut && position !== undefined ? [...page, { key: position }] : page;
   },
 });
+
+function theirsOf(report: ForeignReport): Theirs {
+  return {
+    rtt_open_ms: report.rttOpenMs ?? null,
+    rtt_read_ms: report.rttReadMs ?? null,
+    auth: report.requirements.auth ?? null,
+    payment: report.requirements.payment ?? null,
+    nips: report.nips.slice(0, MAX_NIPS),
+    country: countryOf(report),
+  };
+}
 
 /** What we know of each report's relay, by the report's place in the list. */
 async function ourVerdicts(sql: Read, reports: readonly Reported[]): Promise<Map<number, Ours>> {
@@ -127,8 +138,8 @@ async function ourVerdicts(sql: Read, reports: readonly Reported[]): Promise<Map
       c.rtt_read_ms, s.state, f.auth, f.payment, f.country,
       to_jsonb(array(select distinct nip from unnest(coalesce(f.nips, '{}') || coalesce(f.nips_proven, '{}'))
         as known(nip) where nip <> all (coalesce(f.nips_refuted, '{}')) order by 1)) as nips
-    from unnest(${textArray(reports.map(({ report }) => report.url))}::text[],
-      ${`{${reports.map(({ event }) => event.created_at)}}`}::bigint[])
+    from unnest(${textArray(reports.map(({ url }) => url))}::text[],
+      ${`{${reports.map(({ reportedAt }) => reportedAt)}}`}::bigint[])
       with ordinality as given(url, at, place)
     join relay r on r.url = given.url join relay_status s on s.relay_id = r.id
     left join relay_facts f on f.relay_id = r.id
@@ -166,8 +177,10 @@ const UNKNOWN: Ours = {
 };
 
 interface Reported {
-  event: Pick<NostrEvent, "pubkey" | "created_at">;
-  report: ForeignReport;
+  url: RelayUrl;
+  monitor: string;
+  reportedAt: number;
+  theirs: Theirs;
   key: Key;
 }
 
@@ -181,4 +194,3 @@ interface Row {
 }
 
 type Key = [createdAt: number, id: string];
-type Keyed = KeyedRow<Row, Key>;

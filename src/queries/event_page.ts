@@ -5,7 +5,7 @@
 import { z } from "zod";
 import { keyInteger } from "./cursor.ts";
 import { type EventMark, type MarkColumns, markColumns, marksOf, marksRow } from "./marks.ts";
-import type { KeyedRow } from "./query.ts";
+import type { Found, KeyedRow, PageBounds } from "./query.ts";
 import type { Fragment, Read } from "./read.ts";
 import { kindRow, pubkeyRow, timeRow } from "./rows.ts";
 import type { NostrEvent } from "../model/event.ts";
@@ -43,32 +43,44 @@ export const eventFields = {
   marks: marksRow,
 };
 
-/** At most `limit` events after the key `after`; `matches` decides where `needsCheck` is true. */
+/**
+ * Events after a key, as far as the bounds go; `matches` decides where `needsCheck` is true. The size
+ * of a row is known before it is read, so of events that are too many no more is read than is shown.
+ */
 export async function eventPage(
   sql: Read,
-  asked: {
+  asked: PageBounds<EventKey> & {
     where: Fragment;
     needsCheck: boolean;
     matches: (event: NostrEvent) => boolean;
-    after: EventKey | undefined;
-    limit: number;
   },
-): Promise<KeyedRow<MarkedEvent, EventKey>[]> {
-  const { where, needsCheck, matches, after, limit } = asked;
+): Promise<Found<MarkedEvent, EventKey>> {
+  const { where, needsCheck, matches, after, limit, maxBytes } = asked;
   const found: KeyedRow<MarkedEvent, EventKey>[] = [];
+  let bytes = 0;
   let position = after;
-  for (let round = 0; round < MAX_ROUNDS && found.length < limit; round++) {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
     const missing = limit - found.length;
-    const rows = await sql<(EventColumns & MarkColumns)[]>`
-      select event.seq, encode(event.id, 'hex') as id, encode(event.pubkey, 'hex') as pubkey,
-        event.created_at, event.kind, event.tags, event.content, event.content_raw,
-        encode(event.sig, 'hex') as sig, ${markColumns(sql)}
-      from event_marked event where ${where} ${
+    const size = sql`octet_length(page.content) + octet_length(page.tags)`;
+    const rows = await sql<SizedColumns[]>`
+      select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind, tags,
+        content, content_raw, encode(sig, 'hex') as sig, ${markColumns(sql)}, size, before
+      from (
+        select page.*, ${size} as size, coalesce(sum(${size}) over (
+          order by page.created_at desc, page.id rows between unbounded preceding and 1 preceding
+        ), 0)::bigint as before
+        from (
+          select event.seq, event.id, event.pubkey, event.created_at, event.kind, event.tags,
+            event.content, event.content_raw, event.sig, ${markColumns(sql)}
+          from event_marked event where ${where} ${
       position === undefined ? sql`` : sql`and event.created_at <= ${position[0]}::bigint
-        and (event.created_at < ${position[0]}::bigint
-          or event.id > decode(${position[1]}, 'hex'))`
+            and (event.created_at < ${position[0]}::bigint
+              or event.id > decode(${position[1]}, 'hex'))`
     }
-      order by event.created_at desc, event.id limit ${missing}`;
+          order by event.created_at desc, event.id limit ${missing}
+        ) page
+      ) event
+      where before <= ${maxBytes}::bigint order by event.created_at desc, event.id`;
     for (const columns of rows) {
       const { seq: _seq, ...event } = toEvent(columns);
       position = [event.created_at, event.id];
@@ -76,9 +88,16 @@ export async function eventPage(
         const { content, sig, ...kept } = event;
         const row = isWhole(event) ? { ...kept, content, sig } : kept;
         found.push({ row: { ...row, ...marksOf(columns) }, key: position });
+        bytes += columns.size;
       }
     }
-    if (rows.length < missing) break;
+    const last = rows.at(-1);
+    const isCut = last !== undefined && last.before + last.size > maxBytes;
+    if (found.length === limit || (rows.length < missing && !isCut)) return found;
+    if (bytes > maxBytes) break;
   }
-  return found;
+  // Not the end: whoever makes tags whose keys collide could hide what is older.
+  return position === undefined ? found : [...found, { key: position }];
 }
+
+type SizedColumns = EventColumns & MarkColumns & { size: number; before: number };

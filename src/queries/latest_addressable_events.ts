@@ -4,7 +4,7 @@ import { eventFields, type EventKey, eventKey, type MarkedEvent } from "./event_
 import { LATEST_COST, latestPage } from "./latest_events.ts";
 import { markedParam } from "./marks.ts";
 import { integerListParam, oneText, param, pubkeyParam } from "./params.ts";
-import { type AskFailure, defineQuery, type KeyedRow } from "./query.ts";
+import { type AskFailure, defineQuery, type Found, isFailure } from "./query.ts";
 import { fail } from "../lib/result.ts";
 import { MAX_KIND } from "../model/event.ts";
 
@@ -35,13 +35,14 @@ export const latestAddressableEvents = defineQuery({
   row: z.object({ ...eventFields, d: z.string().describe("Value of its first d tag, or empty") }),
   example: { kind: "30023" },
   key: eventKey,
-  async page(sql, params, page): Promise<KeyedRow<Addressable, EventKey>[] | AskFailure> {
+  async page(sql, params, page): Promise<Found<Addressable, EventKey> | AskFailure> {
     const found = await latestPage(sql, { ...params, class: "addressable" }, page);
-    if (!Array.isArray(found)) return found;
-    return found.map(({ row, key }) => ({
-      row: { ...row, d: row.tags.find(([name]) => name === "d")?.[1] ?? "" },
-      key,
-    }));
+    if (isFailure(found)) return found;
+    return found.map(({ row, key }) =>
+      row === undefined
+        ? { key }
+        : { row: { ...row, d: row.tags.find(([name]) => name === "d")?.[1] ?? "" }, key }
+    );
   },
 });
 

@@ -3,7 +3,7 @@
 // of events. One that its author has deleted since is still the latest, and marked.
 import { type EventKey, eventPage, type MarkedEvent } from "./event_page.ts";
 import { type Marked, markedCondition } from "./marks.ts";
-import type { AskFailure, KeyedRow } from "./query.ts";
+import type { AskFailure, Found, PageBounds } from "./query.ts";
 import type { Read } from "./read.ts";
 import { eventClass } from "../model/event.ts";
 import { filterCondition } from "../store/filter_sql.ts";
@@ -25,8 +25,8 @@ export interface LatestAsked {
 export async function latestPage(
   sql: Read,
   asked: LatestAsked,
-  { after, limit }: { after: EventKey | undefined; limit: number },
-): Promise<KeyedRow<MarkedEvent, EventKey>[] | AskFailure> {
+  page: PageBounds<EventKey>,
+): Promise<Found<MarkedEvent, EventKey> | AskFailure> {
   const { pubkey, kind, d, marked } = asked;
   const stranger = kind?.find((one) => eventClass(one) !== asked.class);
   if (stranger !== undefined) {
@@ -52,7 +52,6 @@ export async function latestPage(
       and (select v.latest and ${atAddress} from event_version v where v.event_seq = event.seq)`,
     needsCheck: false,
     matches: () => true,
-    after,
-    limit,
+    ...page,
   });
 }

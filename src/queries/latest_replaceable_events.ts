@@ -4,7 +4,7 @@ import { eventFields, type EventKey, eventKey, type MarkedEvent } from "./event_
 import { LATEST_COST, latestPage } from "./latest_events.ts";
 import { markedParam } from "./marks.ts";
 import { integerListParam, pubkeyParam } from "./params.ts";
-import { type AskFailure, defineQuery, type KeyedRow } from "./query.ts";
+import { type AskFailure, defineQuery, type Found } from "./query.ts";
 import { MAX_KIND } from "../model/event.ts";
 
 /** The latest of each author and kind. */
@@ -21,7 +21,7 @@ export const latestReplaceableEvents = defineQuery({
   row: z.object(eventFields),
   example: { kind: "0" },
   key: eventKey,
-  page(sql, params, page): Promise<KeyedRow<MarkedEvent, EventKey>[] | AskFailure> {
+  page(sql, params, page): Promise<Found<MarkedEvent, EventKey> | AskFailure> {
     return latestPage(sql, { ...params, class: "replaceable" }, page);
   },
 });

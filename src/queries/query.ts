@@ -86,6 +86,27 @@ export interface KeyedRow<R, K> {
   key: K;
 }
 
+/** In place of the rest: up to this key everything was looked at, and beyond it may be more. */
+export interface LookedTo<K> {
+  row?: undefined;
+  key: K;
+}
+
+/** What one page was found to hold, in order. */
+export type Found<R, K> = readonly (KeyedRow<R, K> | LookedTo<K>)[];
+
+/** Where a page begins, and when enough was read. */
+export interface PageBounds<K> {
+  after: K | undefined;
+  /** Rows; one more than is shown, which tells that there is more. */
+  limit: number;
+  /**
+   * Bytes of rows as JSON that will be shown. Where strangers decide how large a row is, no more is
+   * read than this and one row: a thousand events of a megabyte would otherwise stand in memory.
+   */
+  maxBytes: number;
+}
+
 /** A definition: what {@linkcode defineQuery} makes a question from. */
 export interface QueryDefinition<P extends z.ZodObject, R extends z.ZodObject, K extends Key> {
   name: string;
@@ -102,8 +123,8 @@ export interface QueryDefinition<P extends z.ZodObject, R extends z.ZodObject, K
   page(
     read: Read,
     params: z.output<P>,
-    page: { after: K | undefined; limit: number },
-  ): Promise<KeyedRow<z.output<R>, K>[] | AskFailure>;
+    page: PageBounds<K>,
+  ): Promise<Found<z.output<R>, K> | AskFailure>;
 }
 
 const limitSchema = integerParam(`Rows on a page, ${DEFAULT_LIMIT} unless told`, 1, 1_000_000)
@@ -153,10 +174,10 @@ export function defineQuery<P extends z.ZodObject, R extends z.ZodObject, K exte
         name,
         { timeoutMs, signal },
         // One more than is shown tells whether there is a next page.
-        (sql) => definition.page(sql, asked, { after: after.value, limit: limit + 1 }),
+        (sql) => definition.page(sql, asked, { after: after.value, limit: limit + 1, maxBytes }),
       );
       if (!found.ok) return found;
-      if (!Array.isArray(found.value)) return fail(found.value);
+      if (isFailure(found.value)) return fail(found.value);
       return cutPage(order, found.value, limit, maxBytes);
     },
   };
@@ -171,9 +192,14 @@ function paging({ limit, cursor }: Readonly<Record<string, unknown>>): Record<st
   return { limit, cursor };
 }
 
+/** True where a page could not be had. */
+export function isFailure<R, K>(found: Found<R, K> | AskFailure): found is AskFailure {
+  return !Array.isArray(found);
+}
+
 function cutPage(
   order: string,
-  found: readonly KeyedRow<Row, Key>[],
+  found: Found<Row, Key>,
   limit: number,
   maxBytes: number,
 ): Result<Page, AskFailure> {
@@ -182,6 +208,8 @@ function cutPage(
   let lastKey: Key | undefined;
   for (const { row, key } of found) {
     if (rows.length === limit) break;
+    // The page may be short, even empty; the cursor goes on from where the search stopped.
+    if (row === undefined) return ok({ rows, next: encodeCursor(order, key) });
     const size = Buffer.byteLength(JSON.stringify(row)) + 1;
     if (bytes + size > maxBytes) {
       if (rows.length > 0) break;

@@ -178,8 +178,8 @@ async function documentsOf(sql: Read, relayId: number): Promise<DocumentRow[]> {
 }
 
 async function lastChanges(sql: Read, url: string): Promise<ChangeOfRelay[]> {
-  const options = { after: undefined, limit: LAST_CHANGES };
-  const rows = await readChanges(sql, { relay: url }, options);
+  const bounds = { after: undefined, limit: LAST_CHANGES, maxBytes: Infinity };
+  const rows = await readChanges(sql, { relay: url }, bounds);
   return rows.map(({ relay_url: _url, ...row }) => row);
 }
 

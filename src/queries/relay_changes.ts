@@ -1,9 +1,10 @@
 // What changed at relays, and when: from the history of what is kept of them, nothing more. A change
 // lies between the last time the old was seen to hold and the first time the new was.
+import { Buffer } from "node:buffer";
 import { z } from "zod";
 import { keyInteger, keyText } from "./cursor.ts";
 import { integerParam, relayParam, textParam } from "./params.ts";
-import { defineQuery, type KeyedRow } from "./query.ts";
+import { defineQuery, type KeyedRow, type PageBounds } from "./query.ts";
 import type { Read } from "./read.ts";
 import { relayRow, timeRow } from "./rows.ts";
 import { cut } from "../lib/text.ts";
@@ -13,6 +14,8 @@ const MAX_MOMENT = 253_402_300_799;
 /** Strangers choose how large a field is, and how many there are. */
 const MAX_VALUE = 500;
 const MAX_FIELDS = 50;
+/** A row brings two documents of up to monitor.max_nip11_size each. */
+const ROWS_PER_READ = 32;
 
 /** A field that differs. */
 export const fieldSchema = z.object({
@@ -45,13 +48,16 @@ export const relayChanges = defineQuery({
   }),
   example: { type: "nip11" },
   key: z.tuple([keyInteger, keyText, keyText]),
-  async page(sql, params, { after, limit }): Promise<Keyed[]> {
-    const rows = await readChanges(sql, params, { after, limit });
+  async page(sql, params, page): Promise<Keyed[]> {
+    const rows = await readChanges(sql, params, page);
     return rows.map((row): Keyed => ({ row, key: [row.changed_at, row.relay_url, row.type] }));
   },
 });
 
-/** Changes, newest first; at most `limit` of them after the key. */
+/**
+ * Changes, newest first, after the key, as far as the bounds go. Whole documents are read a few at a
+ * time, and only what differs is kept.
+ */
 export async function readChanges(
   sql: Read,
   params: {
@@ -60,14 +66,14 @@ export async function readChanges(
     since?: number | undefined;
     until?: number | undefined;
   },
-  { after, limit }: { after: Key | undefined; limit: number },
+  { after, limit, maxBytes }: PageBounds<Key>,
 ): Promise<ChangeRow[]> {
   const { relay, type, since = 0, until = MAX_MOMENT } = params;
   const upTo = after === undefined ? until : Math.min(until, after[0]);
   const ofRelay = relay === undefined ? sql`` : sql`and r.url = ${relay}`;
   const ofType = type === undefined ? sql`` : sql`and m.type = ${type}`;
   // Each branch in its own order and with its own limit, so that neither reads all there is.
-  const rows = await sql<Columns[]>`
+  const read = sql<Columns[]>`
     select c.* from (
       (select r.url as relay_url, m.type, m.generated_at as changed_at,
           p.confirmed_at as held_until, o.data as before, d.data as after
@@ -101,10 +107,18 @@ export async function readChanges(
     ) c
     order by c.changed_at desc, c.relay_url, c.type
     limit ${limit}`;
-  return rows.map(({ before, after: now, ...row }) => ({
-    ...row,
-    fields: changedFields(row.type, before, now),
-  }));
+  const found: ChangeRow[] = [];
+  let bytes = 0;
+  for await (const rows of read.cursor(ROWS_PER_READ)) {
+    for (const { before, after: now, ...row } of rows) {
+      const change = { ...row, fields: changedFields(row.type, before, now) };
+      found.push(change);
+      // The last one is too much, and won't be shown.
+      bytes += Buffer.byteLength(JSON.stringify(change));
+      if (bytes > maxBytes) return found;
+    }
+  }
+  return found;
 }
 
 /** The fields of two documents that differ; a value that is no object is one field of its type. */
