@@ -8,8 +8,9 @@ import type { Socket } from "node:net";
 import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { fail, ok, type Result } from "../lib/result.ts";
-import { reasonOf, type Trouble, trouble } from "./failure.ts";
+import { type Trouble, trouble } from "./failure.ts";
 import { type HttpHead, MAX_HEAD_BYTES } from "./http_head.ts";
+import { readUntilSettled } from "./socket_reader.ts";
 
 /** Tells a body's bytes from what frames them. */
 export interface Framing {
@@ -59,10 +60,8 @@ export async function readBody(
   options: BodyOptions,
 ): Promise<Result<Uint8Array, Trouble>> {
   const { maxBodyBytes, signal } = options;
-  const { promise, resolve } = Promise.withResolvers<Trouble | undefined>();
   const pieces: Buffer[] = [];
   let size = 0;
-  let cause: Error | undefined;
   let framing: Framing;
   let inflater: Transform | undefined;
   try {
@@ -71,72 +70,56 @@ export async function readBody(
   } catch (error) {
     return fail(trouble("http", "protocol_error", error));
   }
-
-  function keep(piece: Buffer): void {
-    size += piece.length;
-    if (size <= maxBodyBytes) pieces.push(piece);
-    else resolve(trouble("http", "body_too_large", `more than ${maxBodyBytes} bytes`));
-  }
-  function complete(): void {
-    if (inflater === undefined) resolve(undefined);
-    else inflater.end();
-  }
-  function onData(bytes: Buffer): void {
-    let body: Buffer[];
-    try {
-      body = framing.push(bytes);
-    } catch (error) {
-      resolve(trouble("http", "protocol_error", error));
-      return;
-    }
-    for (const piece of body) {
-      if (inflater === undefined) keep(piece);
-      else if (!inflater.write(piece)) socket.pause();
-    }
-    if (framing.done) complete();
-  }
-  function onEnd(): void {
-    if (framing.done) return;
-    if (framing.endsWithConnection) complete();
-    else resolve(trouble("http", "reset", "closed before the end of the body"));
-  }
-  function onError(error: Error): void {
-    cause = error;
-  }
-  function onClose(): void {
-    if (!framing.done && (cause !== undefined || !framing.endsWithConnection)) {
-      resolve(trouble("http", reasonOf(cause, "reset"), cause ?? "closed in mid-body"));
-    }
-  }
-  function onAbort(): void {
-    resolve(trouble("http", "timeout", "no end of the answer"));
-  }
-
-  if (signal.aborted) return fail(trouble("http", "timeout", "no time left for the body"));
-  signal.addEventListener("abort", onAbort, { once: true });
-  socket.on("error", onError);
-  socket.on("close", onClose);
-  socket.on("end", onEnd);
-  inflater?.on("data", keep);
-  inflater?.on("drain", () => socket.resume());
-  inflater?.on("end", () => resolve(undefined));
-  // Stays: an inflater that is destroyed in mid-work may say so.
-  inflater?.on("error", (error: Error) => resolve(trouble("http", "protocol_error", error)));
-  onData(rest);
-  if (!framing.done) {
-    if (socket.destroyed) resolve(trouble("http", "reset", "closed in mid-body"));
-    socket.on("data", onData);
-    socket.resume();
-  }
-  const failed = await promise;
-  signal.removeEventListener("abort", onAbort);
-  socket.off("error", onError);
-  socket.off("close", onClose);
-  socket.off("end", onEnd);
-  socket.off("data", onData);
+  const failed = await readUntilSettled(socket, {
+    signal,
+    phase: "http",
+    held: rest,
+    onTimeout: "no end of the answer",
+    onClosed: "closed before the end of the body",
+  }, (settle) => {
+    const broken = (error: unknown): void => settle(trouble("http", "protocol_error", error));
+    const keep = (piece: Buffer): void => {
+      size += piece.length;
+      if (size <= maxBodyBytes) pieces.push(piece);
+      else settle(trouble("http", "body_too_large", `more than ${maxBodyBytes} bytes`));
+    };
+    inflater?.on("data", keep);
+    inflater?.on("drain", () => socket.resume());
+    inflater?.on("end", () => settle());
+    // Stays: an inflater that is destroyed in mid-work may say so.
+    inflater?.on("error", broken);
+    let isComplete = false;
+    const complete = (): void => {
+      isComplete = true;
+      if (inflater === undefined) settle();
+      else inflater.end();
+    };
+    return {
+      data(bytes): void {
+        if (isComplete) return;
+        let body: Buffer[];
+        try {
+          body = framing.push(bytes);
+        } catch (error) {
+          broken(error);
+          return;
+        }
+        for (const piece of body) {
+          if (inflater === undefined) keep(piece);
+          else if (!inflater.write(piece)) socket.pause();
+        }
+        if (framing.done) complete();
+      },
+      end(): void {
+        if (framing.endsWithConnection) complete();
+      },
+      get satisfied() {
+        return isComplete;
+      },
+    };
+  });
   inflater?.destroy();
-  if (failed !== undefined) return fail(failed);
-  return ok(joined(pieces, size));
+  return failed === undefined ? ok(joined(pieces, size)) : fail(failed);
 }
 
 /** A copy: the pieces lie in what the socket read at a time, 64 KiB each. */

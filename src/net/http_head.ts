@@ -10,7 +10,8 @@ import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { cut } from "../lib/text.ts";
-import { type DialPhase, type DialReason, reasonOf, type Trouble, trouble } from "./failure.ts";
+import { type DialPhase, type DialReason, type Trouble, trouble } from "./failure.ts";
+import { readUntilSettled } from "./socket_reader.ts";
 
 /** Status and headers of an answer. */
 export interface HttpHead {
@@ -106,53 +107,34 @@ async function readPastHead(
   held: Buffer,
   options: { signal: AbortSignal; phase: DialPhase; malformed: DialReason },
 ): Promise<Result<{ bytes: Buffer; end: number }, Trouble>> {
-  const { signal, phase } = options;
-  const { promise, resolve } = Promise.withResolvers<Trouble | undefined>();
+  const { signal, phase, malformed } = options;
+  let bytes: Buffer = NONE;
   let end = -1;
-  let cause: Error | undefined;
-
-  function look(): void {
-    end = held.indexOf(END_OF_HEAD);
-    if (end < 0 ? held.length > MAX_HEAD_BYTES : end > MAX_HEAD_BYTES) {
-      resolve(trouble(phase, options.malformed, `a head of more than ${MAX_HEAD_BYTES} bytes`));
-    } else if (end >= 0) {
-      socket.pause();
-      resolve(undefined);
-    } else if (!"HTTP/".startsWith(held.toString("latin1", 0, 5))) {
-      // Another protocol, which may never send an empty line.
-      resolve(notHttp(held, options));
-    }
-  }
-  function onData(chunk: Buffer): void {
-    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
-    look();
-  }
-  function onError(error: Error): void {
-    cause = error;
-  }
-  function onClose(): void {
-    resolve(trouble(phase, reasonOf(cause, "reset"), cause ?? "closed without an answer"));
-  }
-  function onAbort(): void {
-    resolve(trouble(phase, "timeout", "no answer"));
-  }
-
-  if (signal.aborted) return fail(trouble(phase, "timeout", "no time left for an answer"));
-  if (socket.destroyed) return fail(trouble(phase, "reset", "closed before the answer"));
-  signal.addEventListener("abort", onAbort, { once: true });
-  socket.on("error", onError);
-  socket.on("close", onClose);
-  look();
-  if (end < 0) {
-    socket.on("data", onData);
-    socket.resume();
-  }
-  const failed = await promise;
-  signal.removeEventListener("abort", onAbort);
-  socket.off("error", onError);
-  socket.off("close", onClose);
-  socket.off("data", onData);
-  return failed === undefined ? ok({ bytes: held, end }) : fail(failed);
+  const failed = await readUntilSettled(socket, {
+    signal,
+    phase,
+    held,
+    onTimeout: "no answer",
+    onClosed: "closed without an answer",
+  }, (settle) => ({
+    data(chunk): void {
+      bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+      end = bytes.indexOf(END_OF_HEAD);
+      if (end < 0 ? bytes.length > MAX_HEAD_BYTES : end > MAX_HEAD_BYTES) {
+        settle(trouble(phase, malformed, `a head of more than ${MAX_HEAD_BYTES} bytes`));
+      } else if (end >= 0) {
+        socket.pause();
+        settle();
+      } else if (!"HTTP/".startsWith(bytes.toString("latin1", 0, 5))) {
+        // Another protocol, which may never send an empty line.
+        settle(notHttp(bytes, options));
+      }
+    },
+    get satisfied() {
+      return end >= 0;
+    },
+  }));
+  return failed === undefined ? ok({ bytes, end }) : fail(failed);
 }
 
 function notHttp(bytes: Buffer, options: { phase: DialPhase; malformed: DialReason }): Trouble {

@@ -2,9 +2,9 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { createServer, get } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, createServer as createTcpServer } from "node:net";
 import fc from "fast-check";
-import { type Framing, framingOf } from "../../src/net/http_body.ts";
+import { type Framing, framingOf, readBody } from "../../src/net/http_body.ts";
 import { testDialer } from "./dialers.ts";
 
 function framing(headers: Record<string, string>, status = 200): Framing {
@@ -128,4 +128,32 @@ Deno.test("a GET reads what node:http reads, however the server frames and codes
     assert.equal(new TextDecoder().decode(ours.value.body), theirs.body, framed);
   }
   await new Promise((resolve) => server.close(resolve));
+});
+
+Deno.test("a body that ends with the connection is cut off where that ends without saying so", async () => {
+  const head = { status: 200, statusText: "", headers: new Map<string, string>() };
+  for (const saysSo of [true, false]) {
+    const server = createTcpServer((peer) => {
+      peer.on("error", () => undefined);
+      if (saysSo) peer.end("abc");
+      else peer.write("abc");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    const socket = connect({ host: "127.0.0.1", port });
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    // As a TLS session goes whose TCP connection was reset: closed, and no word of it.
+    if (!saysSo) socket.once("data", () => socket.destroy());
+    const read = await readBody(socket, head, Buffer.alloc(0), {
+      maxBodyBytes: 100,
+      decompress: true,
+      signal: new AbortController().signal,
+    });
+    if (read.ok) assert.equal(new TextDecoder().decode(read.value), "abc");
+    assert.equal(read.ok ? "whole" : read.failure.reason, saysSo ? "whole" : "reset");
+    assert.equal(socket.listenerCount("data"), 0);
+    socket.destroy();
+    await closed;
+    await new Promise((resolve) => server.close(resolve));
+  }
 });
