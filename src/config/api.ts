@@ -29,7 +29,8 @@ export const apiSection = group("HTTP: questions to the archive, state, health a
     min: "1KiB",
     max: "256KiB",
   }),
-  max_rows: integer(1_000, "Rows on one page of an answer.", { min: 1, max: 100_000, limit: true }),
+  // No question gives more than 5,000 on a page (MAX_LIMIT in queries/query.ts).
+  max_rows: integer(1_000, "Rows on one page of an answer.", { min: 1, max: 5_000, limit: true }),
   max_size: bytes("4MiB", "Bytes of the rows on one page.", { min: "4KiB", max: "64MiB" }),
   stream: group("Answers as NDJSON, which go on page after page.", {
     max_rows: integer(100_000, "Rows of one stream.", { min: 1, max: 100_000_000, limit: true }),
@@ -76,9 +77,10 @@ export const apiSection = group("HTTP: questions to the archive, state, health a
     max: "1GiB",
   }),
   cors: flag(true, "Whether web pages from anywhere may read the answers."),
+  // The whole process has 9.5 s for its end (main.ts).
   drain: duration("5s", "How long stopping waits for requests under way.", {
     min: "0s",
-    max: "5m",
+    max: "6s",
   }),
   stall: duration("10m", "A cycle that counts nothing for so long makes /ready say no.", {
     min: "10s",

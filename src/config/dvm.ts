@@ -107,6 +107,28 @@ export const dvmSection = group(
   },
 );
 
+/** Reports kinds that are alike: of a job of such a kind nobody could say what it asks. */
+export function checkKinds(
+  { kinds }: Pick<DvmConfig, "kinds">,
+  problems: ConfigProblem[],
+): void {
+  const named = [
+    ["event_count", kinds.eventCount],
+    ["statistics", kinds.statistics],
+    ["relay_search", kinds.relaySearch],
+  ] as const;
+  for (const [at, [name, kind]] of named.entries()) {
+    const twin = named.slice(0, at).find(([, other]) => other === kind);
+    if (twin === undefined) continue;
+    problems.push({
+      path: `dvm.kinds.${name}`,
+      message: `is the same as dvm.kinds.${twin[0]}`,
+      value: String(kind),
+      allowed: "a kind for each sort of job",
+    });
+  }
+}
+
 /** Reports a price that nobody could pay, because there is no wallet. */
 export function checkPrices(
   { prices }: Pick<DvmConfig, "prices">,

@@ -6,8 +6,9 @@
 import { fail, ok, type Result } from "../lib/result.ts";
 import { checkBlockFile } from "./block.ts";
 import { type Config, SECTIONS, type SectionValues } from "./config.ts";
-import { checkPrices } from "./dvm.ts";
+import { checkKinds, checkPrices } from "./dvm.ts";
 import { checkGeoUrls } from "./geo.ts";
+import { checkLadder } from "./monitor.ts";
 import { finishNetworks } from "./networks.ts";
 import { checkNotices } from "./notices.ts";
 import { checkPriorityFile } from "./priority_file.ts";
@@ -15,6 +16,7 @@ import { applyOverrides, COMMAND_LINE, isOverridden } from "./overrides.ts";
 import { parseShape } from "./parse.ts";
 import type { ConfigProblem } from "./problem.ts";
 import { readSecrets } from "./secrets.ts";
+import { checkWindows } from "./synchronizer.ts";
 import { readYamlFile, type YamlFile } from "./yaml_file.ts";
 
 /** Where the embedded store, the key and the lock are, unless told otherwise. */
@@ -51,6 +53,9 @@ export async function loadConfig(
   if (networks !== undefined) {
     checkGeoUrls(values.geo, secrets, located);
     checkPrices(values.dvm, secrets, located);
+    checkKinds(values.dvm, located);
+    checkLadder(values.monitor, located);
+    checkWindows(values.synchronizer, located);
     checkNotices(values.monitor.notices, located);
     await checkBlockFile(values.monitor.block, located);
     await checkPriorityFile(values.synchronizer.priority, located);

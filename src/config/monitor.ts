@@ -3,6 +3,7 @@ import { blockGroup } from "./block.ts";
 import { bytes, decimal, duration, flag, integer, list, relayUrls } from "./builders.ts";
 import { cyclic } from "./cyclic.ts";
 import { noticesGroup } from "./notices.ts";
+import type { ConfigProblem } from "./problem.ts";
 import { group, type Setting, type Values } from "./setting.ts";
 
 function tries(value: number, description: string): Setting<"none", number, false> {
@@ -191,3 +192,17 @@ export const monitorSection = group(
 );
 
 export type MonitorConfig = Values<typeof monitorSection.shape>;
+
+/** Reports a relay's death that would come before it is unreachable. */
+export function checkLadder(
+  { unreachableAfter, deadAfter }: Pick<MonitorConfig, "unreachableAfter" | "deadAfter">,
+  problems: ConfigProblem[],
+): void {
+  if (deadAfter >= unreachableAfter) return;
+  problems.push({
+    path: "monitor.dead_after",
+    message: "is less than monitor.unreachable_after",
+    value: String(deadAfter),
+    allowed: `at least ${unreachableAfter}`,
+  });
+}

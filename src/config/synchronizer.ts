@@ -2,6 +2,7 @@
 import { duration, flag, integer, list, moment, relayUrl, relayUrls, text } from "./builders.ts";
 import { cyclic } from "./cyclic.ts";
 import { eventFilter } from "./event_filter.ts";
+import type { ConfigProblem } from "./problem.ts";
 import { group, groupList, type Values } from "./setting.ts";
 
 const KINDS = integer(undefined, "", { min: 0, max: 65_535 });
@@ -169,3 +170,25 @@ export const synchronizerSection = group(
 );
 
 export type SynchronizerConfig = Values<typeof synchronizerSection.shape>;
+
+/** Reports windows that end before they begin: of such a one nothing would be archived, silently. */
+export function checkWindows(
+  { since, until, overrides }: Pick<SynchronizerConfig, "since" | "until" | "overrides">,
+  problems: ConfigProblem[],
+): void {
+  const check = (path: string, from: number, to: number | undefined): void => {
+    if (to === undefined || to >= from) return;
+    problems.push({
+      path: `${path}.until`,
+      message: `is earlier than ${path}.since`,
+      value: new Date(to * 1000).toISOString(),
+      allowed: `a moment from ${new Date(from * 1000).toISOString()} on`,
+    });
+  };
+  check("synchronizer", since, until);
+  for (const [index, own] of overrides.entries()) {
+    // What an override leaves out is the general one's, and reported there.
+    if (own.since === undefined && own.until === undefined) continue;
+    check(`synchronizer.overrides.${index}`, own.since ?? since, own.until ?? until);
+  }
+}

@@ -127,6 +127,8 @@ class Machine implements Dvm {
   }
 
   status(): CycleStatus {
+    // It has no cycles: while it hears a relay, it is well.
+    if (this.#connected() > 0) this.#status.lastSuccessAt = unixSeconds(this.#clock);
     return { ...this.#status, totals: { ...this.#status.totals } };
   }
 
@@ -283,11 +285,10 @@ class Machine implements Dvm {
 
   #onState(state: StandingState): void {
     this.#states.set(state.url, state);
-    const states = [...this.#states.values()];
-    const connected = states.filter(({ state }) => state === "live" || state === "catching_up");
-    this.#deps.metrics?.dvmRelays(connected.length);
+    const connected = this.#connected();
+    this.#deps.metrics?.dvmRelays(connected);
     const status = this.#status;
-    if (connected.length > 0) {
+    if (connected > 0) {
       status.state = "waiting";
       status.consecutiveFailures = 0;
       status.lastSuccessAt = unixSeconds(this.#clock);
@@ -295,13 +296,19 @@ class Machine implements Dvm {
       status.state = "failing";
       status.failures += 1;
       // Relays fail side by side; the one that has tried most tells how long nobody was heard.
-      status.consecutiveFailures = Math.max(...states.map(({ failures }) => failures));
+      const tries = [...this.#states.values()].map(({ failures }) => failures);
+      status.consecutiveFailures = Math.max(...tries);
     }
     if (state.state === "waiting") {
       const why = state.failure?.detail ?? state.end?.message ?? state.end?.reason ?? "closed";
       status.lastError = cut(`${state.url}: ${why}`);
       this.#log.info("lost {url}: {why}", { url: state.url, why: cut(why) });
     }
+  }
+
+  #connected(): number {
+    const states = [...this.#states.values()];
+    return states.filter(({ state }) => state === "live" || state === "catching_up").length;
   }
 
   readonly #count = (name: string, n = 1): void => {

@@ -92,7 +92,8 @@ export class PredecessorMetrics {
         }
         if (!this.#requests.has("api")) return;
         // It has no status: that this is answered is its sign of life.
-        family.set({ service: "api", name: "last_cycle_timestamp" }, nowSeconds());
+        const now = Math.floor(Date.now() / 1000);
+        family.set({ service: "api", name: "last_cycle_timestamp" }, now);
         family.set({ service: "api", name: "consecutive_failures" }, 0);
       },
     });
@@ -120,16 +121,9 @@ export class PredecessorMetrics {
   }
 }
 
-function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
-}
-
 function gaugesOf(status: CycleStatus): [name: string, value: number][] {
-  const { name, state, consecutiveFailures, totals } = status;
+  const { name, consecutiveFailures, lastSuccessAt, totals } = status;
   const gauges: [string, number][] = [["consecutive_failures", consecutiveFailures]];
-  // It has no cycles here; while it runs, it is well.
-  const isOpen = name === "dvm" && state === "running";
-  const lastSuccessAt = isOpen ? nowSeconds() : status.lastSuccessAt;
   if (lastSuccessAt !== undefined) gauges.push(["last_cycle_timestamp", lastSuccessAt]);
   for (const [gauge, items] of Object.entries(GAUGES[name] ?? {})) {
     gauges.push([gauge, items.reduce((sum, item) => sum + (totals[item] ?? 0), 0)]);

@@ -325,3 +325,42 @@ Deno.test("wrong secrets are problems that show nothing of them", async () => {
     assert.doesNotMatch(formatProblems(problems), /sesame|ses ame|vl[01]29|ffff|0000/);
   }
 });
+
+Deno.test("settings that contradict each other are told, each with the other's name", async () => {
+  const cases: [sets: string[], path: string, message: RegExp][] = [
+    [["dvm.kinds.statistics=5400"], "dvm.kinds.statistics", /same as dvm\.kinds\.event_count/],
+    [
+      ["monitor.unreachable_after=5", "monitor.dead_after=4"],
+      "monitor.dead_after",
+      /less than monitor\.unreachable_after/,
+    ],
+    [
+      ["synchronizer.since=2024-05-01", "synchronizer.until=2024-04-30"],
+      "synchronizer.until",
+      /earlier than synchronizer\.since/,
+    ],
+    [
+      [
+        "synchronizer.since=2024-05-01",
+        "synchronizer.overrides=[{url: relay.example.com, until: 2024-04-30}]",
+      ],
+      "synchronizer.overrides.0.until",
+      /earlier than synchronizer\.overrides\.0\.since/,
+    ],
+  ];
+  for (const [sets, path, message] of cases) {
+    const [problem, ...more] = await problemsOf({ sets });
+    assert.equal(problem?.path, path);
+    assert.match(problem.message, message);
+    assert.deepEqual(more, []);
+    assert.equal(problem.source, "the command line");
+  }
+  await loaded({
+    sets: [
+      "monitor.unreachable_after=4",
+      "monitor.dead_after=4",
+      "synchronizer.since=1700000000",
+      "synchronizer.until=1700000000",
+    ],
+  });
+});

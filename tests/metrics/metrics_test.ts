@@ -133,7 +133,7 @@ Deno.test("the predecessor's dashboards find the families, labels and buckets th
     statusOf("monitor", { checks_done: 10, relays_online: 7 }),
     statusOf("synchronizer", { relays_synced: 3, relays_failed: 1, events_received: 100 }),
     statusOf("refresher"),
-    { ...statusOf("dvm"), state: "running" as const },
+    { ...statusOf("dvm"), lastSuccessAt: Math.floor(Date.now() / 1000) },
   ];
   metrics.watchStages(() => stages);
   for (const stage of stages) metrics.cycle(stage, undefined);
