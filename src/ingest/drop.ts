@@ -5,6 +5,8 @@ import { EVENT_PROBLEMS } from "../model/event.ts";
 /** All reasons: the structural ones of `parseEvent`, and those of the later steps. */
 export const DROP_REASONS = [
   ...EVENT_PROBLEMS,
+  /** The frame is no JSON, or not what a scan of it made of it: a key is there twice. */
+  "not_json",
   /** Well-formed, but not what the filter asks for. */
   "not_matching",
   /** The id is not the hash of the event. */

@@ -9,7 +9,6 @@
 import type { Clock } from "../lib/clock.ts";
 import { systemClock, unixSeconds } from "../lib/clock.ts";
 import type { NostrEvent } from "../model/event.ts";
-import { filterMatcher } from "../model/filter.ts";
 import { isPastRetention, type RetentionRule } from "../model/retention.ts";
 import { knownEvents } from "../store/events.ts";
 import type { Store } from "../store/connect.ts";
@@ -19,12 +18,19 @@ import { countDrop, DROP_REASONS, type DropCounts, type DropReason } from "./dro
 import type { GroupCall } from "./group_call.ts";
 import { DEFAULT_INGEST_LIMITS, type IngestLimits } from "./limits.ts";
 import { type KnownEvents, type KnownFacts, openKnownEvents } from "./known.ts";
-import type { IngestPage, PageResult } from "./page.ts";
-import { type ScreenedEvent, screenPage } from "./screen.ts";
+import type { IngestPage, PageEvent, PageResult } from "./page.ts";
+import { readEvent, type ScreenedEvent, screenPage } from "./screen.ts";
 import { type Outcome, type OwnEvents, UnderWay } from "./under_way.ts";
 import { openWriter, type PageRows, type WrittenRows } from "./writer.ts";
 
-export { DEFAULT_INGEST_LIMITS, type IngestLimits, type IngestPage, type PageResult };
+export { hasTrueId } from "./screen.ts";
+export {
+  DEFAULT_INGEST_LIMITS,
+  type IngestLimits,
+  type IngestPage,
+  type PageEvent,
+  type PageResult,
+};
 
 /** What ingest tells beyond its results. */
 export interface IngestMetrics {
@@ -69,7 +75,7 @@ interface Work {
   /** Ids not settled yet, in the order of arrival. */
   open: Set<string>;
   /** Stored events: the copy to speak of. */
-  readonly accepted: Map<string, NostrEvent>;
+  readonly accepted: Map<string, PageEvent>;
   readonly result: PageResult;
 }
 
@@ -129,8 +135,8 @@ class BatchingIngest implements Ingest {
 
   async #take(page: IngestPage, signal: AbortSignal | undefined): Promise<PageResult> {
     signal?.throwIfAborted();
-    const matches = page.filter === undefined ? everything : filterMatcher(page.filter);
-    const { events, duplicates, dropped } = screenPage(page.events, matches, this.#limits.event);
+    const limits = this.#limits.event;
+    const { events, duplicates, dropped } = screenPage(page.events, page.filter ?? {}, limits);
     const result: PageResult = {
       received: page.events.length,
       accepted: [],
@@ -206,7 +212,12 @@ class BatchingIngest implements Ingest {
     const copies: NostrEvent[] = [];
     for (const id of ids) {
       const screened = work.screened.get(id);
-      if (screened !== undefined) copies.push(screened.event, ...screened.rivals);
+      if (screened === undefined) continue;
+      for (const copy of [screened.event, ...screened.rivals]) {
+        const event = readEvent(copy, this.#limits.event);
+        if (event.ok) copies.push(event.value);
+        else countDrop(work.result.dropped, event.failure);
+      }
     }
     const verdicts = await this.#deps.verifier.verify(
       copies,
@@ -292,8 +303,4 @@ class BatchingIngest implements Ingest {
       if (n !== undefined) this.#deps.metrics?.dropped(reason, n);
     }
   }
-}
-
-function everything(): boolean {
-  return true;
 }

@@ -1,14 +1,20 @@
 // The first, cheap part of ingest: structure, bounds, the filter once more, repeats within the
-// page. In: what a relay (or a file) sent. Out: well-formed matching events, one entry per id.
+// page. In: what a relay (or a file) sent. Out: well-formed matching events, one entry per id; those
+// that came as frames are not parsed here unless the filter looks at tags.
 // Pure and synchronous; knows no store and checks no signature.
-import { type EventLimits, type NostrEvent, parseEvent } from "../model/event.ts";
-import { countDrop, type DropCounts } from "./drop.ts";
+import type { Result } from "../lib/result.ts";
+import { fail } from "../lib/result.ts";
+import { computeEventId, type EventLimits, type NostrEvent, parseEvent } from "../model/event.ts";
+import { type Filter, filterMatcher, headMatcher } from "../model/filter.ts";
+import { EventFrame } from "../nostr/event_frame.ts";
+import { countDrop, type DropCounts, type DropReason } from "./drop.ts";
+import type { PageEvent } from "./page.ts";
 
 /** An event of a page, with the other copies of it that differ under the same id. */
 export interface ScreenedEvent {
-  readonly event: NostrEvent;
+  readonly event: PageEvent;
   /** Only forgers make these: at most one copy of them all can be the true one. */
-  readonly rivals: NostrEvent[];
+  readonly rivals: PageEvent[];
 }
 
 /** What is left of a page. */
@@ -26,30 +32,76 @@ const MAX_RIVALS = 3;
 /** Screens a page. Never throws, whatever the values are. */
 export function screenPage(
   values: readonly unknown[],
-  matches: (event: NostrEvent) => boolean,
+  filter: Filter,
   limits: Readonly<EventLimits>,
 ): ScreenedPage {
+  const matches = filterMatcher(filter);
+  const matchesHead = filter.tags === undefined ? headMatcher(filter) : undefined;
   const events = new Map<string, ScreenedEvent>();
   const dropped: DropCounts = {};
   let duplicates = 0;
   for (const value of values) {
-    const parsed = parseEvent(value, limits);
-    if (!parsed.ok) {
-      countDrop(dropped, parsed.failure);
-      continue;
+    let event: PageEvent;
+    let isWanted: boolean;
+    if (matchesHead !== undefined && value instanceof EventFrame) {
+      event = value;
+      isWanted = matchesHead(value);
+    } else {
+      const read = readEvent(value, limits);
+      if (!read.ok) {
+        countDrop(dropped, read.failure);
+        continue;
+      }
+      event = read.value;
+      isWanted = matches(read.value);
     }
-    const event = parsed.value;
-    if (!matches(event)) {
+    if (!isWanted) {
       countDrop(dropped, "not_matching");
       continue;
     }
     const first = events.get(event.id);
     if (first === undefined) events.set(event.id, { event, rivals: [] });
-    else if ([first.event, ...first.rivals].some((held) => sameEvent(held, event))) duplicates++;
-    else if (first.rivals.length < MAX_RIVALS) first.rivals.push(event);
+    else if ([first.event, ...first.rivals].some((held) => isSame(held, event, limits))) {
+      duplicates++;
+    } else if (first.rivals.length < MAX_RIVALS) first.rivals.push(event);
     else countDrop(dropped, "wrong_id");
   }
   return { events, duplicates, dropped };
+}
+
+/** A checked event of a frame, or of what JSON.parse made of one. Never throws. */
+export function readEvent(
+  value: unknown,
+  limits: Readonly<EventLimits>,
+): Result<NostrEvent, DropReason> {
+  if (!(value instanceof EventFrame)) return parseEvent(value, limits);
+  const json = value.parse();
+  if (json === undefined) return fail("not_json");
+  const event = parseEvent(json, limits);
+  return event.ok && !hasHead(event.value, value) ? fail("not_json") : event;
+}
+
+/** Whether the event's id is the hash of it, whatever its size; a frame is parsed to find out. */
+export function hasTrueId(event: PageEvent): boolean {
+  const read = readEvent(event, NO_LIMITS);
+  return read.ok && computeEventId(read.value) === event.id;
+}
+
+const NO_LIMITS: EventLimits = {
+  maxEventBytes: Infinity,
+  maxTags: Infinity,
+  maxTagItems: Infinity,
+};
+
+function hasHead(event: NostrEvent, { id, pubkey, created_at, kind }: EventFrame): boolean {
+  return event.id === id && event.pubkey === pubkey && event.created_at === created_at &&
+    event.kind === kind;
+}
+
+function isSame(a: PageEvent, b: PageEvent, limits: Readonly<EventLimits>): boolean {
+  if (a instanceof EventFrame && b instanceof EventFrame && a.equals(b)) return true;
+  const [one, other] = [readEvent(a, limits), readEvent(b, limits)];
+  return one.ok && other.ok && sameEvent(one.value, other.value);
 }
 
 function sameEvent(a: NostrEvent, b: NostrEvent): boolean {

@@ -23,6 +23,9 @@ export interface NostrEvent {
   sig: string;
 }
 
+/** An event without what makes it large. */
+export type EventHead = Readonly<Pick<NostrEvent, "id" | "pubkey" | "created_at" | "kind">>;
+
 /** What is hashed to the id, and what a signer is given (NIP-01). */
 export type UnsignedEvent = Pick<
   NostrEvent,

@@ -2,7 +2,7 @@
 // (canonicalFilter) so that a coverage ledger knows which filter it belongs to.
 // Compiling a filter to SQL is the store's work; asking a relay with one is nostr/'s.
 import { fail, ok, type Result } from "../lib/result.ts";
-import { MAX_KIND, type NostrEvent } from "./event.ts";
+import { type EventHead, MAX_KIND, type NostrEvent } from "./event.ts";
 import { isHex } from "./hex.ts";
 
 /** A filter with its tag conditions apart; on the wire they are `#x` keys. */
@@ -120,19 +120,27 @@ export function matchesFilter(event: NostrEvent, filter: Filter): boolean {
  * each list. Later changes to the filter are not seen.
  */
 export function filterMatcher(filter: Filter): (event: NostrEvent) => boolean {
-  const ids = filter.ids && new Set(filter.ids);
-  const authors = filter.authors && new Set(filter.authors);
-  const kinds = filter.kinds && new Set(filter.kinds);
+  const matchesHead = headMatcher(filter);
   const tags = Object.entries(filter.tags ?? {}).map(([name, values]) =>
     [name, new Set(values)] as const
   );
+  if (tags.length === 0) return matchesHead;
+  return (event) =>
+    matchesHead(event) &&
+    tags.every(([name, values]) => hasTag(event, name, (value) => values.has(value)));
+}
+
+/** The part of `filterMatcher` that an event's head decides: all but the tags. */
+export function headMatcher(filter: Filter): (event: EventHead) => boolean {
+  const ids = filter.ids && new Set(filter.ids);
+  const authors = filter.authors && new Set(filter.authors);
+  const kinds = filter.kinds && new Set(filter.kinds);
   const since = filter.since ?? -Infinity;
   const until = filter.until ?? Infinity;
   return (event) =>
     event.created_at >= since && event.created_at <= until &&
     (kinds?.has(event.kind) ?? true) && (authors?.has(event.pubkey) ?? true) &&
-    (ids?.has(event.id) ?? true) &&
-    tags.every(([name, values]) => hasTag(event, name, (value) => values.has(value)));
+    (ids?.has(event.id) ?? true);
 }
 
 /**

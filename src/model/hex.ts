@@ -16,6 +16,11 @@ export function isHex(text: unknown, bytes: number): text is string {
   return true;
 }
 
+/** True for the byte of a lower-case hex digit. */
+export function isHexByte(byte: number): boolean {
+  return LOWER_HEX[byte] === 1;
+}
+
 /** Bytes of a hex string. Throws SyntaxError on anything but an even count of hex digits. */
 export function hexToBytes(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.fromHex(text);

@@ -78,6 +78,8 @@ const REFUSAL = new RegExp(
 /** One question and its one end. */
 export abstract class Exchange {
   readonly id: string;
+  /** Whether events come as EventFrame where they can. */
+  readonly takesFrames: boolean = false;
   readonly #link: Link;
   readonly #idleMs: number;
   readonly #noticeGraceMs: number;

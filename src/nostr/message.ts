@@ -4,6 +4,7 @@
 // passed on as `unknown`: model/event.ts checks it. Never throws, never verifies, never keeps state.
 import { fail, ok, type Result } from "../lib/result.ts";
 import {
+  boundTags,
   DEFAULT_MESSAGE_LIMITS,
   isSubscriptionId,
   type MessageLimits,
@@ -166,16 +167,4 @@ function parseText(
 ): { prefix: MachinePrefix | undefined; message: string } {
   const message = typeof value === "string" ? value.slice(0, limits.maxTextChars) : "";
   return { prefix: machinePrefix(message), message };
-}
-
-/**
- * Drops the tail of an absurd tag list, so that a frame of a million `[]` is not held as a million
- * arrays while it waits for its consumer.
- */
-function boundTags(event: unknown, limits: MessageLimits): unknown {
-  const tags = (event as { tags?: unknown } | null | undefined)?.tags;
-  if (Array.isArray(tags) && tags.length > limits.maxTags) {
-    (event as { tags: unknown }).tags = tags.slice(0, limits.maxTags + 1);
-  }
-  return event;
 }

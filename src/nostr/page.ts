@@ -26,11 +26,13 @@ export interface PageOptions extends ExchangeOptions {
    * packet less for both sides.
    */
   leaveOpen?: boolean;
+  /** Events come unparsed, as EventFrame, where they are spelled as usual. */
+  asFrames?: boolean;
 }
 
 /** What a page gave. */
 export interface Page {
-  /** As parsed from JSON, in the order of arrival. */
+  /** As parsed from JSON, or an EventFrame each, in the order of arrival. */
   events: unknown[];
   /** Of their frames. */
   bytes: number;
@@ -47,6 +49,7 @@ const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 /** Collects one page; `result` resolves when it is over and never rejects. */
 export class PageExchange extends Exchange {
   readonly result: Promise<Page>;
+  override readonly takesFrames: boolean;
   readonly #resolve: (page: Page) => void;
   readonly #filter: Filter;
   readonly #maxEvents: number;
@@ -66,6 +69,7 @@ export class PageExchange extends Exchange {
     this.#maxEvents = options.maxEvents ?? filter.limit ?? DEFAULT_MAX_EVENTS;
     this.#maxBytes = options.maxBytes ?? DEFAULT_MAX_BYTES;
     this.#leaveOpen = options.leaveOpen ?? false;
+    this.takesFrames = options.asFrames ?? false;
   }
 
   /** Sends the REQ. */

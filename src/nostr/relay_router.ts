@@ -55,6 +55,7 @@ export class RelayRouter implements RelayConnection {
       maxPayloadBytes: options.maxPayloadBytes,
       keepAliveMs: options.keepAliveMs ?? 30_000,
       closeTimeoutMs: options.closeTimeoutMs ?? 1_000,
+      takesFrames: (id) => this.#exchanges.get(id)?.takesFrames ?? false,
       onMessage: (message, bytes) => this.#onMessage(message, bytes),
       onEnd: (end) => this.#onEnd(end),
     });

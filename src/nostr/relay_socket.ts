@@ -1,13 +1,15 @@
 // The socket of one relay connection: frames in, parsed and counted; messages out; the keep-alive;
 // and an end that comes exactly once and in bounded time. Knows nothing of what the messages answer:
 // relay_connection.ts routes them.
-import { Buffer, isAscii } from "node:buffer";
+import { Buffer } from "node:buffer";
 import { setImmediate } from "node:timers";
 // @ts-types="@types/ws"
 import type { RawData, WebSocket } from "ws";
 import { cut, errorText } from "../lib/text.ts";
 import { type ClientMessage, encodeClientMessage } from "./client_message.ts";
+import { eventSubscriptionId, readEventFrame } from "./event_frame.ts";
 import type { SubscriptionEnd } from "./exchange.ts";
+import { frameText } from "./frame.ts";
 import {
   DEFAULT_MESSAGE_LIMITS,
   type MessageLimits,
@@ -20,6 +22,8 @@ export interface RelaySocketOptions {
   maxPayloadBytes: number;
   keepAliveMs: number;
   closeTimeoutMs: number;
+  /** Whether the events of a subscription are passed on unparsed. */
+  takesFrames: (subscriptionId: string) => boolean;
   /** Every well-formed message before the end, and the bytes of its frame. */
   onMessage: (message: RelayMessage, bytes: number) => void;
   /** Once, with why. */
@@ -128,10 +132,20 @@ export class RelaySocket {
       this.lateFrames += 1;
       return;
     }
-    const text = isBinary ? undefined : textOf(data);
+    const message = isBinary || !Buffer.isBuffer(data) ? undefined : this.#read(data);
+    if (message === undefined) this.invalidFrames += 1;
+    else this.#options.onMessage(message, bytes);
+  }
+
+  #read(frame: Buffer): RelayMessage | undefined {
+    const subscriptionId = eventSubscriptionId(frame, this.#limits);
+    if (subscriptionId !== undefined && this.#options.takesFrames(subscriptionId)) {
+      const event = readEventFrame(frame, subscriptionId, this.#limits);
+      if (event !== undefined) return { type: "event", subscriptionId, event };
+    }
+    const text = frameText(frame);
     const parsed = text === undefined ? undefined : parseRelayMessage(text, this.#limits);
-    if (parsed?.ok) this.#options.onMessage(parsed.value, bytes);
-    else this.invalidFrames += 1;
+    return parsed?.ok ? parsed.value : undefined;
   }
 
   #onError(error: Error): void {
@@ -173,19 +187,5 @@ export class RelaySocket {
       this.#finish({ reason: "idle" });
       this.#ws.terminate();
     }
-  }
-}
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** A frame's text; undefined when it is no UTF-8. ASCII, most of what comes, takes a third of the time. */
-function textOf(data: RawData): string | undefined {
-  if (!Buffer.isBuffer(data)) return undefined;
-  if (isAscii(data)) return data.toString("latin1");
-  try {
-    return utf8.decode(data);
-  } catch {
-    // One bad frame among good ones.
-    return undefined;
   }
 }

@@ -6,7 +6,7 @@
 // Nothing says which events need not be sent again, so each is downloaded once more. What can be
 // saved are pages that are cut, and so asked for twice: part_plan.ts makes parts that fit.
 import type { PageResult } from "../../ingest/ingest.ts";
-import type { NostrEvent } from "../../model/event.ts";
+import type { EventHead } from "../../model/event.ts";
 import type { Filter } from "../../model/filter.ts";
 import type { Evidence } from "./evidence.ts";
 import type { PageAnswer } from "../page.ts";
@@ -60,7 +60,7 @@ const MAX_CROWD_EVENTS = 2_000;
 const FITS_SHARE = 0.9;
 
 /** An event, as far as splitting needs it. */
-export type EventPart = Pick<NostrEvent, "kind" | "pubkey">;
+export type EventPart = Pick<EventHead, "kind" | "pubkey">;
 
 /** Kinds and authors that a relay has shown, with how often. Bounded: the first ones stay. */
 export class SeenParts {
@@ -69,7 +69,7 @@ export class SeenParts {
   /** Of seconds with many events: which. The oldest entries go. */
   readonly #crowds = new Map<number, Map<string, EventPart>>();
 
-  note(events: readonly NostrEvent[]): void {
+  note(events: readonly EventHead[]): void {
     const seconds = new Map<number, number>();
     for (const { kind, pubkey, created_at } of events) {
       tally(this.kinds, kind, MAX_SEEN_KINDS);

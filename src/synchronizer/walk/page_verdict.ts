@@ -1,7 +1,8 @@
 // What a page proves. In: the events that a relay sent for one request, those of them that ingest
 // accepted, and what was asked. Out: a verdict that the walk acts on. Pure; trusts no order, no
 // `until` and no timestamp of an event whose id was not recomputed.
-import { computeEventId, type NostrEvent } from "../../model/event.ts";
+import { hasTrueId, type PageEvent } from "../../ingest/ingest.ts";
+import type { EventHead } from "../../model/event.ts";
 import type { CoverageWindow } from "../../model/coverage.ts";
 
 /** The verdict on one page. */
@@ -28,7 +29,7 @@ export interface JudgedPage {
 export function judgePage(
   size: number,
   events: readonly unknown[],
-  accepted: readonly NostrEvent[],
+  accepted: readonly PageEvent[],
   window: CoverageWindow,
 ): JudgedPage {
   const inside = accepted.filter((event) =>
@@ -71,7 +72,7 @@ export function likelyNextUntil(
 function verdictOn(
   size: number,
   events: readonly unknown[],
-  inside: readonly NostrEvent[],
+  inside: readonly PageEvent[],
   window: CoverageWindow,
 ): PageVerdict {
   if (size === 0) return { kind: "empty" };
@@ -89,12 +90,12 @@ function verdictOn(
  * the copy with its id, and a forged date would let the walk leap: those that define the oldest
  * second are hashed here (a few per page), and passed over when they lie.
  */
-function oldestTrue(events: readonly NostrEvent[]): number | undefined {
+function oldestTrue(events: readonly PageEvent[]): number | undefined {
   const byAge = events.toSorted((a, b) => a.created_at - b.created_at);
-  return byAge.find((event) => computeEventId(event) === event.id)?.created_at;
+  return byAge.find(hasTrueId)?.created_at;
 }
 
-function isSorted(events: readonly NostrEvent[]): boolean {
+function isSorted(events: readonly EventHead[]): boolean {
   let last = Infinity;
   for (const { created_at } of events) {
     if (created_at > last) return false;

@@ -10,8 +10,7 @@
 // empty shows that the ground ends here, and closes it all. A relay that breaks these rules is
 // noticed where it can be, and then nothing is closed.
 import type { CoverageProof, CoverageWindow } from "../../model/coverage.ts";
-import type { NostrEvent } from "../../model/event.ts";
-import type { PageResult } from "../../ingest/ingest.ts";
+import type { PageEvent, PageResult } from "../../ingest/ingest.ts";
 import { DenseSeconds, type DenseSecondsDeps } from "./dense_seconds.ts";
 import type { PageSize } from "./evidence.ts";
 import type { PageAnswer } from "../page.ts";
@@ -154,7 +153,7 @@ class Walk {
 
   async #judge(
     page: PageAnswer,
-    accepted: readonly NostrEvent[],
+    accepted: readonly PageEvent[],
     window: CoverageWindow,
   ): Promise<Step> {
     const { verdict, tooNew, sorted } = judgePage(page.size, page.events, accepted, window);
