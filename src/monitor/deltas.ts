@@ -2,9 +2,7 @@
 // went down, or says other things of itself. In: stored checks with what was known before. Out:
 // signed events at the operator's relays. Never holds a check up and never costs one; a change that
 // nobody took is not told again.
-import { Channel } from "../lib/channel.ts";
 import type { Count } from "../lib/cycle.ts";
-import { Pending } from "../lib/pending.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import type { Check } from "../model/check.ts";
 import type { Publisher } from "../nostr/publisher.ts";
@@ -16,6 +14,7 @@ import { type LatestDocument, readLatestDocuments } from "../store/relay_documen
 import { changesBetween, COMPARED } from "./changes.ts";
 import { documentsOf, type KeptDocument } from "./kept.ts";
 import type { NextStanding } from "./ladder.ts";
+import { Outbound } from "./outbound.ts";
 import { countOutcomes } from "./outcomes.ts";
 
 /** A stored check, and where the relay stood and stands. */
@@ -33,17 +32,13 @@ export interface DeltaDeps {
   count: Count;
 }
 
-/** Changes that wait, and their characters: a first cycle has one for each relay. */
-const QUEUE = 10_000;
-const QUEUE_CHARACTERS = 16 * 1024 * 1024;
 const AT_ONCE = 10;
 
 /** One cycle's changes. Run it as a task, offer checks, close it; it ends when all are out. */
 export class DeltaPublisher {
   readonly #deps: DeltaDeps;
-  readonly #queue = new Channel<{ template: EventTemplate; size: number }>(QUEUE);
-  #queuedSize = 0;
-  readonly #pending = new Pending();
+  /** By their characters. */
+  readonly #queue = new Outbound<EventTemplate>();
 
   constructor(deps: DeltaDeps) {
     this.#deps = deps;
@@ -63,18 +58,12 @@ export class DeltaPublisher {
     if (delta === undefined) return;
     const template = buildDelta(delta, observed.check.checkedAt);
     const size = JSON.stringify(template).length;
-    const hasRoom = this.#queuedSize + size <= QUEUE_CHARACTERS;
-    if (!hasRoom || !this.#queue.trySend({ template, size })) {
-      this.#deps.count("deltas_dropped");
-      return;
-    }
-    this.#queuedSize += size;
-    this.#pending.add();
+    if (!this.#queue.offer(template, size)) this.#deps.count("deltas_dropped");
   }
 
   /** Resolves once all that was taken is out or given up; never, when publishing has failed. */
   idle(): Promise<void> {
-    return this.#pending.idle();
+    return this.#queue.idle();
   }
 
   /** No more checks come. */
@@ -85,8 +74,7 @@ export class DeltaPublisher {
   /** Publishes what is offered, until closed and drained. Rejects when aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { signer, publisher, count } = this.#deps;
-    const work = mapConcurrent(this.#queue, AT_ONCE, async ({ template, size }, inner) => {
-      this.#queuedSize -= size;
+    const work = mapConcurrent(this.#queue.pieces(), AT_ONCE, async (template, inner) => {
       const event = await signer.sign(template);
       const outcomes = await publisher.publish(event, { signal: inner });
       inner.throwIfAborted();
@@ -94,7 +82,7 @@ export class DeltaPublisher {
     }, { signal });
     for await (const outcomes of work) {
       countOutcomes("delta", outcomes, count);
-      this.#pending.done();
+      this.#queue.done();
     }
   }
 }

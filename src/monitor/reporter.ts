@@ -2,11 +2,9 @@
 // checks. Out: signed events at the operator's relays, and the memory of what was published.
 // Never holds a check up and never costs one: a full queue defers a report to the relay's next
 // check, a refusal is counted with its reason.
-import { Channel } from "../lib/channel.ts";
 import { type Clock, unixSeconds } from "../lib/clock.ts";
 import type { Count } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
-import { Pending } from "../lib/pending.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import type { Check } from "../model/check.ts";
 import { buildReport } from "../nostr/nip66.ts";
@@ -16,6 +14,7 @@ import type { Store } from "../store/connect.ts";
 import { putReports, readReports, type ReportRow } from "../store/relay_checks.ts";
 import { readLatestDocuments } from "../store/relay_documents.ts";
 import { type KeptFacts, keptFacts, READ_BACK } from "./kept.ts";
+import { Outbound } from "./outbound.ts";
 import { countOutcomes } from "./outcomes.ts";
 import { reportHash, reportOf } from "./report.ts";
 
@@ -37,9 +36,6 @@ interface Finished {
   check: Check;
 }
 
-/** Checks that wait to be reported, and the bytes of their NIP-11 documents. */
-const QUEUE = 10_000;
-const QUEUE_BYTES = 16 * 1024 * 1024;
 /** Reports looked up, signed and remembered together. */
 const BATCH = 50;
 const AT_ONCE = 10;
@@ -51,9 +47,8 @@ const log = logger("monitor");
 /** One cycle's reports. Run it as a task, offer checks, close it; it ends when all are out. */
 export class Reporter {
   readonly #deps: ReporterDeps;
-  readonly #queue = new Channel<Finished>(QUEUE);
-  readonly #pending = new Pending();
-  #queuedBytes = 0;
+  /** By the bytes of their NIP-11 documents. */
+  readonly #queue = new Outbound<Finished>();
 
   constructor(deps: ReporterDeps) {
     this.#deps = deps;
@@ -62,19 +57,13 @@ export class Reporter {
   /** Takes a check that is stored. Without proof of life, or without room, nothing is reported. */
   offer(relayId: number, check: Check): void {
     if (!check.open.ok) return;
-    const bytes = documentBytes(check);
-    const hasRoom = this.#queuedBytes + bytes <= QUEUE_BYTES;
-    if (!hasRoom || !this.#queue.trySend({ relayId, check })) {
-      this.#deps.count("reports_deferred");
-      return;
-    }
-    this.#queuedBytes += bytes;
-    this.#pending.add();
+    const bytes = check.nip11?.ok ? check.nip11.bytes : 0;
+    if (!this.#queue.offer({ relayId, check }, bytes)) this.#deps.count("reports_deferred");
   }
 
   /** Resolves once all that was taken is out or given up; never, when reporting has failed. */
   idle(): Promise<void> {
-    return this.#pending.idle();
+    return this.#queue.idle();
   }
 
   /** No more checks come. */
@@ -88,16 +77,15 @@ export class Reporter {
       const batch = await this.#nextBatch(signal);
       if (batch.length === 0) return;
       await this.#report(batch, signal);
-      this.#pending.done(batch.length);
+      this.#queue.done(batch.length);
     }
   }
 
   async #nextBatch(signal: AbortSignal): Promise<Finished[]> {
     const batch: Finished[] = [];
     do {
-      const next = await this.#queue.receive({ signal });
+      const next = await this.#queue.take({ signal });
       if (next === undefined) break;
-      this.#queuedBytes -= documentBytes(next.check);
       batch.push(next);
     } while (batch.length < BATCH && this.#queue.length > 0);
     return batch;
@@ -154,8 +142,4 @@ export class Reporter {
     }
     return { relayId, contentHash, eventId: event.id, publishedAt: createdAt };
   }
-}
-
-function documentBytes({ nip11 }: Check): number {
-  return nip11?.ok ? nip11.bytes : 0;
 }
