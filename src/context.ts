@@ -4,10 +4,10 @@
  * once, when it is first asked for, and closes all. Never: decides what runs.
  */
 import type { Config } from "./config/config.ts";
+import { openConfiguredStore, openReader } from "./configured_store.ts";
 import { openIdentity } from "./identity.ts";
 import { createIngest, type Ingest } from "./ingest/ingest.ts";
 import { type Clock, systemClock } from "./lib/clock.ts";
-import { logger } from "./lib/log.ts";
 import { NAME, VERSION } from "./lib/version.ts";
 import { Metrics } from "./metrics.ts";
 import type { EventLimits } from "./model/event.ts";
@@ -18,14 +18,9 @@ import { createGeo, type Geo } from "./net/geo.ts";
 import { openPublisher, type Publisher } from "./nostr/publisher.ts";
 import { HostSlots } from "./net/host_slots.ts";
 import type { Signer } from "./nostr/signer.ts";
-import type { Secret } from "./lib/secret.ts";
-import { openStore, type Store, type StoreHealth, type StoreOptions } from "./store/connect.ts";
-import { checkLayout } from "./store/layout.ts";
-import { migrate } from "./store/migrate.ts";
+import type { Store } from "./store/connect.ts";
 import { PriorityList } from "./synchronizer/priority_list.ts";
 import { openVerifier, type Verifier } from "./verify/verifier.ts";
-
-const log = logger("store");
 
 /** Reports go to all relays alike: one that answers none of them is left alone so long at first. */
 const MUTE_REST_MS = 60_000;
@@ -190,96 +185,6 @@ export class Context implements AsyncDisposable {
   }
 }
 
-/** Options of {@linkcode openConfiguredStore}. */
-export interface StoreOpening {
-  metrics?: Metrics | undefined;
-  signal?: AbortSignal | undefined;
-  /** Bring the schema up to date first; default true. */
-  migrate?: boolean;
-}
-
-/** The configured database, its schema up to date. The caller disposes of it. */
-export async function openConfiguredStore(
-  config: Config,
-  options: StoreOpening = {},
-): Promise<Store> {
-  const { metrics, signal } = options;
-  const { dataDir, secrets } = config;
-  if (secrets.databaseUrl === undefined) await Deno.mkdir(dataDir, { recursive: true });
-  const store = await openStore({
-    ...storeOptions(config, { metrics, signal }),
-    databaseUrl: secrets.databaseUrl,
-    onStateChange: (health) => tellState("The database", health),
-  });
-  try {
-    if (options.migrate ?? true) {
-      const { applied, version } = await migrateConfigured(store, config, { signal });
-      if (applied > 0) log.info("Brought the schema to version {version}", { version, applied });
-    }
-    return store;
-  } catch (error) {
-    await store[Symbol.asyncDispose]();
-    throw error;
-  }
-}
-
-/** A connection that only reads; it may belong to a replica, so the schema is as it is. */
-function openReader(
-  config: Config,
-  databaseUrl: Secret,
-  options: Pick<StoreOpening, "metrics" | "signal">,
-): Promise<Store> {
-  return openStore({
-    ...storeOptions(config, options),
-    databaseUrl,
-    onStateChange: (health) => tellState("The database of questions", health),
-  });
-}
-
-function storeOptions(
-  config: Config,
-  { metrics, signal }: Pick<StoreOpening, "metrics" | "signal">,
-): StoreOptions {
-  const { store: settings, dataDir } = config;
-  return {
-    dataDir,
-    pool: {
-      max: settings.poolSize,
-      acquireTimeoutMs: settings.acquireTimeoutMs,
-      statementTimeoutMs: settings.statementTimeoutMs,
-      idleTimeoutMs: settings.idleTimeoutMs,
-    },
-    openTimeoutMs: settings.openTimeoutMs,
-    unavailableTimeoutMs: settings.unavailableTimeoutMs,
-    ...(metrics === undefined ? {} : { onQuery: (query) => metrics.store.query(query) }),
-    ...(signal === undefined ? {} : { signal }),
-  };
-}
-
-/**
- * Brings the schema up to date, laid out as configured when it is made now. Throws ProfileMismatch
- * when the database was made with another profile; other differences are told and left.
- */
-export async function migrateConfigured(
-  store: Store,
-  config: Config,
-  options: { signal?: AbortSignal | undefined } = {},
-): Promise<{ applied: number; version: number }> {
-  const signal = options.signal === undefined ? {} : { signal: options.signal };
-  const { profile, partitionEvents: wanted } = config.store;
-  const own = { profile, ...(store.kind === "postgres" ? { partitionEvents: wanted } : {}) };
-  const done = await migrate(store, { layout: own, ...signal });
-  const { partitionEvents } = await checkLayout(store, own, signal);
-  if (store.kind === "postgres" && partitionEvents !== wanted) {
-    log.info(
-      "The database was made with store.partition_events: {partitionEvents}, and keeps that; " +
-        "{wanted} is configured",
-      { partitionEvents, wanted },
-    );
-  }
-  return done;
-}
-
 /** The dialer for the configured networks. Needs no closing. */
 export function configuredDialer(config: Config): Dialer {
   const { contact } = config.identity;
@@ -288,6 +193,15 @@ export function configuredDialer(config: Config): Dialer {
     networks: config.networks,
     userAgent: `${NAME}/${VERSION}${about}`,
   });
+}
+
+/**
+ * The dialer for a URL that somebody typed and that names a local address: for such alone is the guard
+ * off, it holds for all other names. Needs no closing.
+ */
+export function localDialer(config: Config): Dialer {
+  const local = { ...config.networks.local, enabled: true };
+  return configuredDialer({ ...config, networks: { ...config.networks, local } });
 }
 
 /** Who is asked about relays' hosts: DNS, and the databases of addresses. Need no closing. */
@@ -319,12 +233,4 @@ export function openConfiguredVerifier(config: Config): Promise<Verifier> {
 export function eventLimits(config: Config): EventLimits {
   const { maxEventBytes, maxTags, maxTagItems } = config.limits;
   return { maxEventBytes, maxTags, maxTagItems };
-}
-
-function tellState(what: string, health: StoreHealth): void {
-  if (health.state === "up") log.info("{what} is back", { what });
-  else {
-    const reason = health.lastError ?? "";
-    log.warn("{what} is away: {reason}; waiting for it", { what, reason });
-  }
 }

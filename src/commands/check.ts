@@ -4,17 +4,17 @@
  * database or publishes anything.
  */
 import type { Config } from "../config/config.ts";
-import { configuredDialer, configuredHostSources } from "../context.ts";
+import { configuredDialer, configuredHostSources, localDialer } from "../context.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import { type Check, isOnline } from "../model/check.ts";
-import { networkOf, parseRelayUrl, type RelayUrl } from "../model/relay_url.ts";
+import { networkOf } from "../model/relay_url.ts";
 import { checkRelay } from "../monitor/check_relay.ts";
 import { checkSettings, withRetries } from "../monitor/settings.ts";
-import type { Dialer } from "../net/dialer.ts";
 import { HostSlots } from "../net/host_slots.ts";
 import { generateSecretKey, localSigner, parseSecretKey, type Signer } from "../nostr/signer.ts";
 import { checkReport } from "./check_report.ts";
-import { type CommandCall, type CommandSpec, EXIT, UsageError } from "./command.ts";
+import { type CommandCall, type CommandSpec, EXIT } from "./command.ts";
+import { relayUrls } from "./event_options.ts";
 import { styleFor } from "./style.ts";
 
 /** Relays looked at together; one host's wait for each other. */
@@ -50,11 +50,11 @@ export const checkCommand: CommandSpec = {
 
 async function run(call: CommandCall): Promise<number> {
   const { io, options, signal } = call;
-  const urls = parseUrls(call.args);
+  const urls = relayUrls(call.args);
   const config = await call.config();
   const settings = withRetries(checkSettings(config), RETRIES);
   const write = options.flag("write") || settings.enabled.write;
-  const dialers = openDialers(config);
+  const dialers = { public: configuredDialer(config), local: localDialer(config) };
   const deps = {
     ...configuredHostSources(config, dialers.public),
     slots: new HostSlots(),
@@ -83,28 +83,6 @@ async function run(call: CommandCall): Promise<number> {
     }
   }
   return online === urls.length ? EXIT.ok : EXIT.failed;
-}
-
-/** Each relay once; all that is wrong is told together. */
-function parseUrls(args: readonly string[]): RelayUrl[] {
-  const urls = new Set<RelayUrl>();
-  const problems: string[] = [];
-  for (const text of args) {
-    const url = parseRelayUrl(text);
-    if (url.ok) urls.add(url.value);
-    else problems.push(`${text} is no relay URL (${url.failure.replaceAll("_", " ")})`);
-  }
-  if (problems.length > 0) throw new UsageError(problems.join("; "));
-  return [...urls];
-}
-
-/** Local addresses are for those URLs alone that name one: the guard holds for all other names. */
-function openDialers(config: Config): { public: Dialer; local: Dialer } {
-  const local = { ...config.networks.local, enabled: true };
-  return {
-    public: configuredDialer(config),
-    local: configuredDialer({ ...config, networks: { ...config.networks, local } }),
-  };
 }
 
 function signerOf({ secrets }: Config): Signer {

@@ -3,7 +3,7 @@
  * users that may do less their rights. In: the configured database. Out: two version numbers. Never:
  * touches a schema that is newer than it, makes a user.
  */
-import { migrateConfigured, openConfiguredStore } from "../context.ts";
+import { migrateConfigured, openConfiguredStore } from "../configured_store.ts";
 import { configureLogging } from "../lib/log.ts";
 import { type AccessRole, grantAccess, readAccess } from "../store/access.ts";
 import { type CommandCall, type CommandSpec, EXIT } from "./command.ts";

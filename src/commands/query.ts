@@ -3,7 +3,7 @@
  * and parameters. Out: a table, JSON or CSV; where there is more, the cursor to ask on with. Never:
  * knows a question; names, parameters and help come from the catalogue.
  */
-import { openConfiguredStore } from "../context.ts";
+import { openConfiguredStore } from "../configured_store.ts";
 import { nearestName } from "../config/problem.ts";
 import { csvLine } from "../lib/csv.ts";
 import { configureLogging } from "../lib/log.ts";

@@ -3,7 +3,7 @@
  * the marks of events. In: the archive. Out: the same tables, as if all of it had just come in. Never:
  * touches an event or a sighting; until it is done, readers see what was there before.
  */
-import { openConfiguredStore } from "../context.ts";
+import { openConfiguredStore } from "../configured_store.ts";
 import { systemClock } from "../lib/clock.ts";
 import { configureLogging } from "../lib/log.ts";
 import type { Store } from "../store/connect.ts";
@@ -43,7 +43,7 @@ async function run(call: CommandCall): Promise<number> {
   for (const part of wanted) {
     if (io.stderrIsTerminal) io.stderr(`Rebuilding ${part}…`);
     const startedMs = systemClock.monotonicMs();
-    const counts = await REBUILD[part](store, signal);
+    const counts = await rebuild(part, store, signal);
     const elapsedMs = Math.round(systemClock.monotonicMs() - startedMs);
     done[part] = { ...counts, elapsedMs };
     if (options.flag("json")) continue;
@@ -54,20 +54,23 @@ async function run(call: CommandCall): Promise<number> {
   return EXIT.ok;
 }
 
-const REBUILD: Record<
-  Part,
-  (store: Store, signal: AbortSignal) => Promise<Record<string, number>>
-> = {
-  async marks(store, signal) {
-    await rebuildEventMarks(store, { signal });
-    return {};
-  },
-  async statistics(store, signal) {
-    await rebuildStatistics(store, { signal });
-    const { events, sightings, pubkeys, kinds, relays } = await readEventStats(store, { signal });
-    return { events, sightings, pubkeys, kinds, relays };
-  },
-};
+/** Makes one part anew; gives what it holds now, where that is counted. */
+async function rebuild(
+  part: Part,
+  store: Store,
+  signal: AbortSignal,
+): Promise<Record<string, number>> {
+  switch (part) {
+    case "marks":
+      await rebuildEventMarks(store, { signal });
+      return {};
+    case "statistics": {
+      await rebuildStatistics(store, { signal });
+      const { events, sightings, pubkeys, kinds, relays } = await readEventStats(store, { signal });
+      return { events, sightings, pubkeys, kinds, relays };
+    }
+  }
+}
 
 function wantedParts(args: readonly string[]): readonly Part[] {
   const unknown = args.filter((name) => !PARTS.some((part) => part === name));

@@ -3,7 +3,7 @@
  * the statuses that the process writes down as it runs. Out: two tables, or JSON. Never: changes
  * anything, and never says "running" of a process that has stopped writing.
  */
-import { openConfiguredStore } from "../context.ts";
+import { openConfiguredStore } from "../configured_store.ts";
 import { formatBytes } from "../lib/bytes.ts";
 import type { CycleStatus } from "../lib/cycle.ts";
 import { configureLogging } from "../lib/log.ts";

@@ -4,14 +4,12 @@
  * database, a report per relay. Goes on where an earlier sync (or the synchronizer) has stopped.
  * Never: asks again for what is proven.
  */
-import type { Config } from "../config/config.ts";
-import { configuredDialer, Context } from "../context.ts";
+import { Context, localDialer } from "../context.ts";
 import { type Clock, systemClock } from "../lib/clock.ts";
 import { configureLogging } from "../lib/log.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import type { Filter } from "../model/filter.ts";
 import { networkOf, type RelayUrl } from "../model/relay_url.ts";
-import type { Dialer } from "../net/dialer.ts";
 import { HostSlots } from "../net/host_slots.ts";
 import { relaySettings } from "../synchronizer/settings.ts";
 import { type SyncProgress, syncRelay, type SyncReport } from "../synchronizer/sync_relay.ts";
@@ -72,7 +70,7 @@ async function run(call: CommandCall): Promise<number> {
     const { limits, request } = relaySettings({ url, network: networkOf(url) }, config);
     return syncRelay(url, {
       ...deps,
-      dialer: dialerFor(url, context, config),
+      dialer: networkOf(url) === "local" ? localDialer(config) : context.dialer,
       // A person waits for all of it, and says when it is enough.
       limits: { ...limits, maxRelayMs: Infinity, slotWaitMs: Infinity },
     }, {
@@ -108,11 +106,4 @@ function wantedOf(
     ...(since === undefined ? {} : { since }),
     ...(until === undefined ? {} : { until }),
   };
-}
-
-/** Local addresses are for those URLs alone that name one: the guard holds for all other names. */
-function dialerFor(url: RelayUrl, context: Context, config: Config): Dialer {
-  if (networkOf(url) !== "local") return context.dialer;
-  const local = { ...config.networks.local, enabled: true };
-  return configuredDialer({ ...config, networks: { ...config.networks, local } });
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { startApi } from "../../src/api/server.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { openConfiguredStore } from "../../src/context.ts";
+import { openConfiguredStore } from "../../src/configured_store.ts";
 import { CATALOGUE } from "../../src/queries/catalogue.ts";
 import { writeStageStatus } from "../../src/queries/status.ts";
 import type { Store } from "../../src/store/connect.ts";

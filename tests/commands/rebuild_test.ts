@@ -1,7 +1,7 @@
 // `bigbrotr rebuild` as it is typed: figures that are wrong are right after it.
 import assert from "node:assert/strict";
 import { loadConfig } from "../../src/config/load.ts";
-import { openConfiguredStore } from "../../src/context.ts";
+import { openConfiguredStore } from "../../src/configured_store.ts";
 import type { Store } from "../../src/store/connect.ts";
 import { rebuildEventMarks } from "../../src/store/event_marks.ts";
 import { readEventStats } from "../../src/store/statistics.ts";
