@@ -77,6 +77,12 @@ export interface ConnectFacts {
   tls?: TlsFacts;
 }
 
+/** An open connection. */
+export interface Connected {
+  socket: Socket;
+  facts: ConnectFacts;
+}
+
 /** What opening a WebSocket showed. */
 export interface DialFacts extends ConnectFacts {
   upgradeMs: number;
@@ -140,7 +146,7 @@ export interface Dialer {
   connect(
     target: DialTarget,
     options?: DialOptions,
-  ): Promise<Result<{ socket: Socket; facts: ConnectFacts }, DialFailure>>;
+  ): Promise<Result<Connected, DialFailure>>;
   /**
    * A WebSocket that is open and PAUSED: relays send AUTH right behind the handshake, and frames
    * without a listener are lost. Attach listeners (an "error" one among them), then `ws.resume()`.

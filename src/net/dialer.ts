@@ -9,7 +9,7 @@
  * (0.08 ms of our CPU each; half the dials over within 1.5 ms, 20 or 200 at once), 500 to 1,700 with
  * wss (0.6 ms of our CPU each).
  */
-import { isIP, type Socket } from "node:net";
+import { isIP } from "node:net";
 import { createSecureContext, type SecureContext } from "node:tls";
 // @ts-types="@types/ws"
 import type { WebSocket } from "ws";
@@ -19,9 +19,9 @@ import type { BlockList } from "../model/block_list.ts";
 import { isOverlayNetwork, type Network } from "../model/network.ts";
 import { hostPortOf, networkOf, type RelayUrl } from "../model/relay_url.ts";
 import { classifyAddress, mayDial } from "./address_guard.ts";
-import { blockedAddress, leftAlone } from "./left_alone.ts";
+import { blockedAddress } from "./left_alone.ts";
 import type {
-  ConnectFacts,
+  Connected,
   Dialer,
   DialerOptions,
   DialFacts,
@@ -33,8 +33,8 @@ import type {
   Resolution,
 } from "./dial.ts";
 import { DialWindow } from "./dial_window.ts";
-import { type DialFailure, type Trouble, trouble } from "./failure.ts";
-import { type HttpAnswer, httpGetOver, lowerCased, readHttpUrl, withoutPrivate } from "./http.ts";
+import { type DialFailure, type Trouble, trouble, withIp } from "./failure.ts";
+import { getFollowing, readHttpUrl } from "./http.ts";
 import { resolveFailureReason, type Resolver, systemResolver } from "./resolver.ts";
 import {
   connectThroughSocks5,
@@ -55,8 +55,6 @@ export type { TlsFacts } from "./tls_facts.ts";
 export function createDialer(options: DialerOptions): Dialer {
   return new SocketDialer(options);
 }
-
-type Connected = { socket: Socket; facts: ConnectFacts };
 
 class SocketDialer implements Dialer {
   readonly userAgent: string;
@@ -129,54 +127,12 @@ class SocketDialer implements Dialer {
   async httpGet(url: string, options: HttpGetOptions): Promise<Result<HttpDocument, DialFailure>> {
     const first = readHttpUrl(url);
     const network = first?.target.network ?? "clearnet";
-    return await this.#timed(network, options, async (limit) => {
-      const { signal } = limit;
-      let hop = first;
-      let headers = { "user-agent": this.userAgent, ...lowerCased(options.headers ?? {}) };
-      for (let redirects = 0;; redirects++) {
-        if (hop === undefined) {
-          return fail(
-            redirects === 0
-              ? trouble("policy", "bad_url", "not an http(s) URL that can be dialled")
-              : trouble("http", "bad_redirect", "redirected to what cannot be dialled"),
-          );
-        }
-        if (redirects > options.maxRedirects) {
-          return fail(trouble("http", "too_many_redirects", `more than ${options.maxRedirects}`));
-        }
-        const named = options.blocked?.kindForHttp(hop.url);
-        if (named !== undefined) return leftAlone(named);
-        const opened = await this.#open(hop.target, limit, options.resolution, options.blocked);
-        if (!opened.ok) return opened;
-        const { socket, facts } = opened.value;
-        if (options.trustedTls && first?.target.secure && facts.tls?.authorized !== true) {
-          socket.destroy();
-          const detail = facts.tls?.problem ?? "redirected to plain http";
-          return fail(withIp(trouble("tls", "tls_failed", detail), facts.ip));
-        }
-        let answer: Result<HttpAnswer, Trouble>;
-        try {
-          answer = await httpGetOver(socket, {
-            url: hop.url,
-            headers,
-            maxBodyBytes: options.maxBodyBytes,
-            decompress: options.decompress ?? true,
-            signal,
-          });
-        } finally {
-          socket.destroy();
-        }
-        if (!answer.ok) return fail(withIp(answer.failure, facts.ip));
-        const { location, ...document } = answer.value;
-        if (location === undefined) {
-          const ip = facts.ip === undefined ? {} : { ip: facts.ip };
-          return ok({ ...document, url: hop.url.href, ...ip });
-        }
-        const origin = hop.url.origin;
-        hop = readHttpUrl(location, hop.url);
-        if (hop?.url.origin !== origin) headers = withoutPrivate(headers);
-      }
-    });
+    return await this.#timed(network, options, (limit) =>
+      getFollowing(first, options, {
+        open: (target) => this.#open(target, limit, options.resolution, options.blocked),
+        userAgent: this.userAgent,
+        signal: limit.signal,
+      }));
   }
 
   /** Runs a dial under its deadline, and tells the caller's abort from the deadline's end. */
@@ -317,8 +273,4 @@ class SocketDialer implements Dialer {
 
 function disabled(detail: string): Result<never, Trouble> {
   return fail(trouble("policy", "network_disabled", detail));
-}
-
-function withIp(failure: Trouble, ip: string | undefined): Trouble {
-  return ip === undefined ? failure : { ...failure, ip };
 }

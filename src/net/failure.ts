@@ -72,6 +72,11 @@ export function trouble(phase: DialPhase, reason: DialReason, detail: unknown): 
   };
 }
 
+/** The same failure with the address that was being dialled, where one was. */
+export function withIp(failure: Trouble, ip: string | undefined): Trouble {
+  return ip === undefined ? failure : { ...failure, ip };
+}
+
 const REASON_BY_CODE: Readonly<Record<string, DialReason>> = {
   ECONNREFUSED: "refused",
   EHOSTUNREACH: "unreachable",
