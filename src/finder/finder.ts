@@ -133,7 +133,7 @@ async function readList(
     });
     return;
   }
-  const { reason, detail } = fetched.failure;
+  const { reason, detail, retryAfterMs: askedMs = 0 } = fetched.failure;
   const failures = (before?.failures ?? 0) + 1;
   const waitMs = backoffMs(failures - 1, {
     baseMs: Math.min(LIST_RETRY_MS, list.cooldownMs),
@@ -142,7 +142,7 @@ async function readList(
   });
   count(`lists_failed_${reason}`);
   log.warn("The list {url} failed: {reason} {detail}", { url: list.url, reason, detail });
-  const nextFetchAt = now + Math.ceil(waitMs / 1000);
+  const nextFetchAt = now + Math.ceil(Math.max(waitMs, askedMs) / 1000);
   const state = { nextFetchAt, failures, lastReason: reason, url: list.url };
   await putState(store, SERVICE, key, state, { at: now, signal });
 }

@@ -7,6 +7,7 @@ import { cut, errorText } from "../lib/text.ts";
 import { parseRelayUrl, type RelayUrl, type RelayUrlProblem } from "../model/relay_url.ts";
 import type { Dialer } from "../net/dialer.ts";
 import type { DialReason } from "../net/failure.ts";
+import { retryAfterMs } from "../net/retry_after.ts";
 import { isDeeperThan } from "../nostr/json.ts";
 
 /** One list. */
@@ -35,6 +36,8 @@ export interface ListFailure {
   reason: ListReason;
   /** For people, cut. */
   detail: string;
+  /** How long the server asks to be left alone, in milliseconds. */
+  retryAfterMs?: number;
 }
 
 /** What a list held. */
@@ -73,8 +76,12 @@ export async function fetchRelayList(
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   if (!got.ok) return fail({ reason: got.failure.reason, detail: got.failure.detail });
-  const { status, body } = got.value;
-  if (status !== 200) return fail({ reason: "http_status", detail: `HTTP ${status}` });
+  const { status, headers, body } = got.value;
+  if (status !== 200) {
+    const waitMs = retryAfterMs(headers);
+    const asked = waitMs === undefined ? {} : { retryAfterMs: waitMs };
+    return fail({ reason: "http_status", detail: `HTTP ${status}`, ...asked });
+  }
   return readRelayList(new TextDecoder().decode(body), source.expression, limits.maxResults);
 }
 

@@ -153,6 +153,21 @@ storeTest(
   },
 );
 
+storeTest("a list whose server asks for patience gets it", async (store) => {
+  await using web = await startHostileRelay({
+    behaviours: [nip11Status(429, { "retry-after": "7200" })],
+  });
+  const list = `{ url: "${toHttpUrl(web.url)}", expression: "[*]", cooldown: 6h }`;
+  const config = await testConfig(`finder.lists=[${list}]`);
+  const clock = new ManualClock();
+  const finder = createFinder({ store, dialer: testDialer(config), config: config.finder, clock });
+  assert.deepEqual(await runCycle(finder), { lists_failed_http_status: 1 });
+  await clock.advance(7_199_000);
+  assert.deepEqual(await runCycle(finder), { lists_cooling: 1 });
+  await clock.advance(1_000);
+  assert.deepEqual(await runCycle(finder), { lists_failed_http_status: 1 });
+});
+
 function relayUrl(text: string): RelayUrl {
   const url = parseRelayUrl(text);
   assert.ok(url.ok);
