@@ -9,9 +9,10 @@ import type { KeptDocument } from "./kept.ts";
 /** Types of the documents that are compared. */
 export const COMPARED: readonly string[] = ["nip11", "net", "geo", "tls"];
 
-/** The most changes that one event tells, the longest value, and all of them together. */
+/** The most changes that one event tells, the longest value and name, and all of them together. */
 const MAX_CHANGES = 60;
 const MAX_VALUE = 1_000;
+const MAX_NAME = 100;
 const MAX_CHARACTERS = 16_000;
 /** Fields of one document that are looked at. */
 const MAX_FIELDS = 200;
@@ -120,7 +121,9 @@ function addField(fields: Map<string, Field>, name: string, value: unknown): voi
     if (isPlain) fields.set(name, new Set(value.slice(0, MAX_ELEMENTS).map(textOf)));
     else fields.set(name, textOf(value));
   } else if (isObject(value) && !name.includes(".")) {
-    for (const [key, inner] of Object.entries(value)) addField(fields, `${name}.${key}`, inner);
+    for (const [key, inner] of Object.entries(value)) {
+      addField(fields, `${name}.${cut(key, MAX_NAME)}`, inner);
+    }
   } else fields.set(name, textOf(value));
 }
 

@@ -103,6 +103,13 @@ Deno.test("applied to the old state, the changes give the new one", () => {
   }));
 });
 
+Deno.test("names of a relay's own are text, and short, as values are", () => {
+  const limitation = { "lone\ud800": 1, ["k".repeat(1_000)]: 2 };
+  const changes = changesBetween([], nip11({ limitation }), { isFirst: true });
+  assert.equal(changes.length, 2);
+  for (const { field } of changes) assert.ok(field.isWellFormed() && field.length <= 120, field);
+});
+
 Deno.test("all changes of one event together are bounded", () => {
   const limitation = Object.fromEntries(
     Array.from({ length: 50 }, (_, i) => [i === 3 ? "k".repeat(90_000) : `k${i}`, "x".repeat(900)]),
