@@ -45,8 +45,9 @@ const BROKEN_SCHEME = /^(?:wss?|https?):/i;
 const DOUBLE_SCHEME = /^(?:wss?|https?)(?::?[\\/]{2}|:[\\/])/i;
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f]/;
-// Blank or control characters in a path, raw or encoded: two lines or two URLs glued together.
-const BLANK_IN_PATH = /%(?:[01][0-9a-f]|20|7f|e3%80%80|c2%a0)/i;
+// Blank or control characters in a path, raw or encoded, or the beginning of another URL (whose
+// slashes are one by then): two lines or two URLs glued together.
+const GLUED_PATH = /%(?:[01][0-9a-f]|20|7f|e3%80%80|c2%a0)|\b(?:wss?|https?):\//i;
 // Shape only: a name with a wrong checksum is the proxy's to refuse, and costs one failed dial.
 const ONION_V3 = /^[a-z2-7]{56}$/;
 const ONION_V2 = /^[a-z2-7]{16}$/;
@@ -97,7 +98,7 @@ export function parseRelayUrl(value: unknown): Result<RelayUrl, RelayUrlProblem>
 
   url.pathname = url.pathname.replace(/\/{2,}/g, "/");
   if (url.pathname.endsWith("/")) url.pathname = url.pathname.slice(0, -1);
-  if (BLANK_IN_PATH.test(url.pathname)) return fail("bad_path");
+  if (GLUED_PATH.test(url.pathname)) return fail("bad_path");
   url.searchParams.sort();
   url.hash = "";
   const normal = url.href;

@@ -138,6 +138,8 @@ Deno.test("each fault of a relay URL is named", () => {
     ["wss://relay{1}.example.com", "bad_host"],
     ["wss://relay.example.com/ wss://other.example.com", "bad_path"],
     ["wss://relay.example.com/%0Ax", "bad_path"],
+    ["wss://relay.example.com/wss://other.example.com/", "bad_path"],
+    ["wss://relay.example.com/,wss://other.example.com", "bad_path"],
     [`wss://${"a2".repeat(8)}.onion`, "onion_v2"],
     [`wss://sub.${"a2".repeat(8)}.onion`, "onion_v2"],
     ["wss://short.onion", "bad_onion"],
