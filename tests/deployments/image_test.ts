@@ -5,12 +5,14 @@
 import assert from "node:assert/strict";
 import manifest from "../../deno.json" with { type: "json" };
 import {
+  IMAGE_PATHS,
   launcher,
   productionImports,
   strangers,
 } from "../../deployments/_shared/image/production.ts";
 import { filesBelow, rootPath, text } from "./files.ts";
-import { toolMissing, toolNote } from "./tools.ts";
+import { tempFolder } from "../support/temp_folder.ts";
+import { tool, toolMissing, toolNote } from "./tools.ts";
 
 const DOCKERFILES = [
   "Dockerfile",
@@ -118,13 +120,37 @@ Deno.test("a package with another hash, or that was never locked, is a stranger"
   assert.deepEqual(strangers(before, after), ["a@1", "c@1"]);
 });
 
-Deno.test("the image's command has the permissions of the task start, no more", () => {
+Deno.test("the image's command has the permissions of the task start, no more", async () => {
   const script = launcher(manifest.tasks.start.command);
   const flags = (line: string): string[] =>
     (line.match(/--allow-\S+/g) ?? []).map((flag) => flag.replaceAll("\\", "")).sort();
   assert.deepEqual(flags(script), flags(manifest.tasks.start.command));
   assert.match(script, /--no-prompt/);
+  // Where compose files mount it, and where the Dockerfile has its folder.
+  assert.ok((await text("deployments/_shared/compose.yaml")).includes(`:${IMAGE_PATHS.config}:ro`));
+  assert.match(await text("Dockerfile"), new RegExp(`^WORKDIR ${IMAGE_PATHS.app}$`, "m"));
   assert.throws(() => launcher("deno run -A src/main.ts run"), /Cannot read/);
+});
+
+Deno.test("the image's command takes the deployment's configuration, unless another is named", async () => {
+  await using folder = await tempFolder();
+  const paths = { app: folder.path, config: await folder.write("bigbrotr.yaml", "{}") };
+  const said = async (words: string[]): Promise<string[]> => {
+    const script = await folder.write("bigbrotr", launcher(manifest.tasks.start.command, paths));
+    const stub = await folder.write("deno", '#!/bin/sh\nprintf "%s\\n" "$@"\n');
+    await Deno.chmod(stub, 0o755);
+    const env = { PATH: `${folder.path}:${Deno.env.get("PATH")}` };
+    const { stdout } = await tool("sh", [script, ...words], { env });
+    const all = stdout.trimEnd().split("\n");
+    return all.slice(all.indexOf("src/main.ts") + 1);
+  };
+  for (const words of [["status"], ["run", "--only", "seeder"], ["config", "check"]]) {
+    assert.deepEqual(await said(words), [...words, "--config", paths.config]);
+  }
+  const others = [["--version"], ["help", "run"], ["config"], ["run", "--config", "x.yaml"]];
+  for (const words of others) assert.deepEqual(await said(words), words);
+  await Deno.remove(paths.config);
+  assert.deepEqual(await said(["status"]), ["status"]);
 });
 
 Deno.test("the health check passes on 200, and fails on 503, saying why", async () => {

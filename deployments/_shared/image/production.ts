@@ -33,14 +33,27 @@ export function strangers(before: Lock, after: Lock): string[] {
     .map(([name]) => name);
 }
 
-/** A shell script around the command of the task `start`: any command, and only what is cached. */
-export function launcher(startCommand: string): string {
+/** Where the image has its clone, and where a deployment puts its configuration. */
+export const IMAGE_PATHS = { app: "/app", config: "/etc/bigbrotr/bigbrotr.yaml" };
+
+/**
+ * A shell script around the command of the task `start`: any command, only what is cached, and with
+ * the deployment's configuration unless another is named.
+ */
+export function launcher(startCommand: string, { app, config } = IMAGE_PATHS): string {
   const match = /^deno run (.*--allow-write=\.data) src\/main\.ts run$/.exec(startCommand);
   if (match?.[1] === undefined) throw new Error(`Cannot read the task start: ${startCommand}`);
   return [
     "#!/bin/sh",
     "# The command line, with the permissions of `deno task start`; nothing is downloaded.",
-    "cd /app || exit 1",
+    `cd ${app} || exit 1`,
+    "# Every command takes it; what is none is left as it is.",
+    `if [ -e ${config} ]; then`,
+    '  case " $* " in',
+    '    "  " | " -"* | " help "* | " config " | *" --config"*) ;;',
+    `    *) set -- "$@" --config ${config} ;;`,
+    "  esac",
+    "fi",
     `exec deno run --cached-only --frozen ${match[1].replaceAll("*", "\\*")} src/main.ts "$@"`,
     "",
   ].join("\n");
