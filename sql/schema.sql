@@ -1036,6 +1036,7 @@ AS $function$
 declare t stat_total; deleted int; pubkey_ids int[]; relay_ids int[]; days int[];
 begin
   select * into t from stat_total for update;
+  perform pg_advisory_xact_lock(mark_lock());
   perform pg_advisory_xact_lock(ingest_lock());
   perform statistics_count_sightings(t, t.sighting_seq, t.at, event_seqs, null);
   perform statistics_count_events(t, t.event_seq, t.at, event_seqs);
@@ -1051,6 +1052,17 @@ begin
   select array_agg(distinct g.relay_id) into relay_ids from gone g;
   perform statistics_prune(pubkey_ids, relay_ids, days);
   return deleted;
+end $function$;
+
+CREATE OR REPLACE FUNCTION public.event_delete_free()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  perform from stat_total for update skip locked;
+  return found and pg_try_advisory_xact_lock(mark_lock());
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.event_found(ids bytea)
@@ -1289,10 +1301,11 @@ CREATE OR REPLACE FUNCTION public.event_marks_refresh(event_horizon bigint, max_
 AS $function$
 declare seq_from bigint; seq_to bigint;
 begin
-  perform pg_advisory_xact_lock(mark_lock());
+  made := 0;
+  behind := 0;
+  if not pg_try_advisory_xact_lock(mark_lock()) then return; end if;
   seq_from := coalesce((select c.event_seq from mark_checkpoint c), 0);
   seq_to := greatest(seq_from, least(event_horizon, seq_from + max_rows));
-  made := 0;
   if seq_to > seq_from then
     made := event_marks_add(seq_from, seq_to);
     insert into mark_checkpoint as c (event_seq) values (seq_to)
@@ -1400,6 +1413,8 @@ CREATE OR REPLACE FUNCTION public.event_retention_delete(of_kind integer, except
 AS $function$
 declare seqs bigint[];
 begin
+  deleted := 0;
+  more := false;
   if of_kind is null then
     select array_agg(g.seq), max(g.created_at) into seqs, reached from (
       select e.seq, e.created_at from event e
@@ -1414,8 +1429,10 @@ begin
       order by e.created_at limit max_rows
     ) g;
   end if;
-  deleted := case when seqs is null then 0 else event_delete(seqs) end;
-  more := coalesce(cardinality(seqs), 0) >= max_rows;
+  if seqs is not null and event_delete_free() then
+    deleted := event_delete(seqs);
+    more := cardinality(seqs) >= max_rows;
+  end if;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.event_store(seqs bigint[], ids bytea, pubkeys bytea, sigs bytea, created_ats bigint[], kinds integer[], tags text[], contents text[], content_raws text[], tag_keys text[])
@@ -1530,7 +1547,8 @@ begin
     select e.seq from event e
     where e.seq > after_seq and e.seq <= after_seq + max_rows
       and not exists (select from event_relay r where r.event_seq = e.seq));
-  return case when seqs = '{}' then 0 else event_delete(seqs) end;
+  if seqs = '{}' or not event_delete_free() then return 0; end if;
+  return event_delete(seqs);
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.orphan_metadata_delete(max_rows integer)
@@ -2574,7 +2592,11 @@ CREATE OR REPLACE FUNCTION public.statistics_refresh(event_horizon bigint, sight
 AS $function$
 declare t stat_total; event_to bigint; sighting_to bigint; at_to bigint;
 begin
-  select * into t from stat_total for update;
+  select * into t from stat_total for update skip locked;
+  if not found then
+    events := 0; sightings := 0; behind := 0;
+    return;
+  end if;
   event_to := greatest(t.event_seq, least(event_horizon, t.event_seq + max_rows));
   sighting_to := t.sighting_seq;
   -- Both ends of a horizon belong together: below it, the event of every sighting is there.

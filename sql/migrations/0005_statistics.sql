@@ -504,14 +504,19 @@ end $$;
 
 -- Advances by at most max_rows sequence numbers of events and as many of sightings, up to a horizon
 -- taken before, and moves the windows towards `at` (Unix seconds) as far as that changes about
--- max_rows events. Gives what was counted, and how many sequence numbers and seconds are left.
+-- max_rows events. Gives what was counted, and how many sequence numbers and seconds are left; nothing
+-- while another counts, who may be at it for long (all_statistics_refresh).
 create function statistics_refresh(
   event_horizon bigint, sighting_horizon bigint, max_rows bigint, at bigint,
   out events bigint, out sightings bigint, out behind bigint
 ) language plpgsql as $$
 declare t stat_total; event_to bigint; sighting_to bigint; at_to bigint;
 begin
-  select * into t from stat_total for update;
+  select * into t from stat_total for update skip locked;
+  if not found then
+    events := 0; sightings := 0; behind := 0;
+    return;
+  end if;
   event_to := greatest(t.event_seq, least(event_horizon, t.event_seq + max_rows));
   sighting_to := t.sighting_seq;
   -- Both ends of a horizon belong together: below it, the event of every sighting is there.
@@ -654,12 +659,14 @@ begin
 end $$;
 
 -- Deletes events with their sightings, and takes what was counted of them off the statistics.
--- Holds the writers' lock: no sighting of a deleted event may slip in.
+-- Holds the writers' lock: no sighting of a deleted event may slip in. It comes last, for whoever has
+-- one of the others may have it for long (a rebuild), and writers must not wait for that.
 create function event_delete(event_seqs bigint[]) returns int
 language plpgsql set plan_cache_mode = force_custom_plan as $$
 declare t stat_total; deleted int; pubkey_ids int[]; relay_ids int[]; days int[];
 begin
   select * into t from stat_total for update;
+  perform pg_advisory_xact_lock(mark_lock());
   perform pg_advisory_xact_lock(ingest_lock());
   perform statistics_count_sightings(t, t.sighting_seq, t.at, event_seqs, null);
   perform statistics_count_events(t, t.event_seq, t.at, event_seqs);
@@ -698,7 +705,7 @@ begin
 end $$;
 
 -- Deletes the events in (after_seq, after_seq + max_rows] that no relay was seen to hold. Mostly there
--- are none, and then no writer has to wait.
+-- are none, and then no writer has to wait. None during a rebuild: the next pass finds them.
 create function orphan_event_delete(after_seq bigint, max_rows int) returns int
 language plpgsql as $$
 declare seqs bigint[];
@@ -707,7 +714,8 @@ begin
     select e.seq from event e
     where e.seq > after_seq and e.seq <= after_seq + max_rows
       and not exists (select from event_relay r where r.event_seq = e.seq));
-  return case when seqs = '{}' then 0 else event_delete(seqs) end;
+  if seqs = '{}' or not event_delete_free() then return 0; end if;
+  return event_delete(seqs);
 end $$;
 
 -- Views -----------------------------------------------------------------------------------------

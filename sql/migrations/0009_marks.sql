@@ -145,16 +145,18 @@ begin
 end $$;
 
 -- Reads at most max_rows sequence numbers on, up to a horizon taken before (statistics_horizon).
--- Gives the number of rows made and how many sequence numbers are left.
+-- Gives the number of rows made and how many sequence numbers are left; nothing while another has the
+-- lock, who may be at it for long (all_event_marks_refresh).
 create function event_marks_refresh(
   event_horizon bigint, max_rows bigint, out made bigint, out behind bigint
 ) language plpgsql as $$
 declare seq_from bigint; seq_to bigint;
 begin
-  perform pg_advisory_xact_lock(mark_lock());
+  made := 0;
+  behind := 0;
+  if not pg_try_advisory_xact_lock(mark_lock()) then return; end if;
   seq_from := coalesce((select c.event_seq from mark_checkpoint c), 0);
   seq_to := greatest(seq_from, least(event_horizon, seq_from + max_rows));
-  made := 0;
   if seq_to > seq_from then
     made := event_marks_add(seq_from, seq_to);
     insert into mark_checkpoint as c (event_seq) values (seq_to)
@@ -246,15 +248,25 @@ select encode(e.id, 'hex') as id, encode(e.pubkey, 'hex') as pubkey, e.created_a
 from event_version v join event_marked e on e.seq = v.event_seq
 where v.latest and event_class(e.kind) = 'addressable';
 
+-- Takes the locks that event_delete needs first; false when another has one, who may have it for long:
+-- what can be deleted later does not wait then.
+create function event_delete_free() returns bool language plpgsql as $$
+begin
+  perform from stat_total for update skip locked;
+  return found and pg_try_advisory_xact_lock(mark_lock());
+end $$;
+
 -- Deletes the oldest events before a moment: of one kind, or (null) of all but some. Of these only
 -- from from_created_at on, so that those others are passed over once. Gives what was deleted, how
--- far it came (null: nothing was left) and whether there may be more.
+-- far it came (null: nothing was left) and whether there may be more. Nothing during a rebuild.
 create function event_retention_delete(
   of_kind int, except_kinds int[], before bigint, from_created_at bigint, max_rows int,
   out deleted int, out reached bigint, out more bool
 ) language plpgsql set plan_cache_mode = force_custom_plan as $$
 declare seqs bigint[];
 begin
+  deleted := 0;
+  more := false;
   if of_kind is null then
     select array_agg(g.seq), max(g.created_at) into seqs, reached from (
       select e.seq, e.created_at from event e
@@ -269,6 +281,8 @@ begin
       order by e.created_at limit max_rows
     ) g;
   end if;
-  deleted := case when seqs is null then 0 else event_delete(seqs) end;
-  more := coalesce(cardinality(seqs), 0) >= max_rows;
+  if seqs is not null and event_delete_free() then
+    deleted := event_delete(seqs);
+    more := cardinality(seqs) >= max_rows;
+  end if;
 end $$;

@@ -1,23 +1,9 @@
 import assert from "node:assert/strict";
 import { parseRelayUrl } from "../../src/model/relay_url.ts";
-import type { Store } from "../../src/store/connect.ts";
 import { contentHash, putRelayMetadata } from "../../src/store/metadata.ts";
 import { ensureRelay } from "../../src/store/relays.ts";
 import { storeTest } from "../support/store.ts";
-
-/** Resolves when so many wait for others, or `over` says so. */
-async function waiting(store: Store, count: number, over = (): boolean => false): Promise<void> {
-  while (!over()) {
-    const [row] = await store.run(
-      "waiting",
-      (sql) =>
-        sql<{ n: number }[]>`select count(*) as n from pg_stat_activity
-        where datname = current_database() and wait_event_type = 'Lock'`,
-    );
-    if ((row?.n ?? 0) >= count) return;
-    await new Promise((go) => setTimeout(go, 10));
-  }
-}
+import { waiting } from "./waiting.ts";
 
 storeTest("a document that is said again while orphans are deleted is kept", async (store) => {
   const url = parseRelayUrl("wss://a.example.com");
