@@ -22,6 +22,8 @@ import { walkHole } from "./walk/walk.ts";
 export interface FillDeps {
   /** What is archived from this relay; no window. */
   readonly filter: Filter;
+  /** What the turn is about. */
+  readonly window: CoverageWindow;
   readonly ledger: Ledger;
   readonly session: RelaySession;
   readonly nip77: Nip77;
@@ -115,7 +117,7 @@ class Filling {
   }
 
   #walk(hole: CoverageWindow): Promise<OpenReason | undefined> {
-    const { filter, session, ledger, limits, seen, signal, ...deps } = this.#deps;
+    const { filter, window, session, ledger, limits, seen, signal, ...deps } = this.#deps;
     const options = { signal };
     const evidence = this.#evidence;
     const asked = {
@@ -128,7 +130,7 @@ class Filling {
     return walkHole(hole, {
       ledger,
       evidence,
-      probes: new Probes({ ...asked, pageSize: limits.pageSize }),
+      probes: new Probes({ ...asked, window, pageSize: limits.pageSize }),
       take: deps.take,
       fetch: (window) => deps.fetch(window, options),
       split: (second, known) =>
@@ -138,6 +140,7 @@ class Filling {
             count: (filter) => session.count(filter, options),
             seen,
             mayAsk: () => this.#splitRequests++ < limits.splitRequests,
+            mustStop: deps.mustStop,
             reduced: session.reduced,
           })),
       isNewest: deps.isNewest,

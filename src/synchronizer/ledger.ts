@@ -49,9 +49,9 @@ export class Ledger {
   }
 
   /**
-   * The parts of the window that must be asked for, newest first. The newest one reaches back by
-   * the overlap when it continues settled ground. With `proveFollowed`, what was followed is asked
-   * for, however new it is.
+   * The parts of the window that must be asked for, newest first. Those that continue settled ground
+   * upwards reach back into it by the overlap: events may have come late. With `proveFollowed`, what
+   * was followed is asked for, however new it is.
    */
   todo(window: CoverageWindow, { proveFollowed = false } = {}): CoverageWindow[] {
     const settled = this.#intervals
@@ -61,11 +61,39 @@ export class Ledger {
     if (newest !== undefined && this.#isTailsEdge(newest, window) && !proveFollowed) {
       settled.splice(-1, 1, { ...newest, state: "closed", until: window.until });
     }
-    return uncovered(settled, window).map((hole) =>
-      hole.until === window.until && hole.since > window.since
-        ? { ...hole, since: Math.max(window.since, hole.since - this.#options.overlapSeconds) }
-        : hole
-    );
+    const asked = this.#loose(window).reduce(without, settled);
+    return uncovered(asked, window).map((hole) => this.#reachBack(hole, window));
+  }
+
+  /**
+   * Where paged ground ends on closed ground, or at the window's beginning, no walk would come to its
+   * end any more: the second there is asked for again, and closes it.
+   */
+  #loose({ since, until }: CoverageWindow): number[] {
+    return this.#intervals.flatMap((held) => {
+      if (!isPaged(held) || held.until < since || held.since > until) return [];
+      if (held.since <= since) return [since];
+      return this.#at(held.since - 1)?.state === "closed" ? [held.since - 1] : [];
+    });
+  }
+
+  /**
+   * Not only of the newest part: whatever a walk was kept from asking for is to be looked through
+   * for late events. Ground that was asked for in vain has its overlap in it since.
+   */
+  #reachBack(hole: CoverageWindow, window: CoverageWindow): CoverageWindow {
+    const below = this.#at(hole.since - 1);
+    if (hole.since <= window.since || below === undefined) return hole;
+    const continues = hole.until === window.until || below.state === "closed" || isPaged(below);
+    const bottom = this.#at(hole.since);
+    const wasAsked = bottom !== undefined && bottom.state !== "closed" && !isFollowed(bottom);
+    if (!continues || wasAsked) return hole;
+    const since = hole.since - this.#options.overlapSeconds;
+    return { ...hole, since: Math.max(window.since, since) };
+  }
+
+  #at(second: number): CoverageInterval | undefined {
+    return this.#intervals.find((held) => held.since <= second && held.until >= second);
   }
 
   /** Whether the relay has shown events of this second: a walk has come down to it, or it is dense. */
@@ -82,23 +110,27 @@ export class Ledger {
   }
 
   /**
-   * Ground that a live subscription has followed. What is known better stays: proofs and gaps, what
-   * was walked, and what the relay lists and does not give.
+   * Ground that a live subscription has followed. What is known better stays: proofs and gaps, too.
    */
   followed(window: CoverageWindow): void {
-    const kept = this.#intervals.filter((held) => held.state !== "open" || isKnownBetter(held))
+    const kept = this.#intervals
+      .filter((held) => held.state !== "open" || isPaged(held) || isOfEvents(held))
       .map((held): CoverageInterval => ({ ...held, state: "closed" }));
     for (const part of uncovered(kept, window)) {
       this.#insert({ ...part, state: "open", reason: FOLLOWED });
     }
   }
 
-  /** Ground that was asked for in vain; paged ground in it stays what it is. */
+  /**
+   * Ground that was asked for in vain. What was complete in it before, the overlap, is to be asked
+   * for again, too: it was not looked through for late events. What is known of single events stays.
+   */
   open(window: CoverageWindow, reason: OpenReason): void {
     if (window.since > window.until) return;
-    const kept = this.#intervals.filter(isPaged)
+    const kept = this.#intervals.filter((held) => held.state === "gap" || isOfEvents(held))
       .map((held): CoverageInterval => ({ ...held, state: "closed" }));
     for (const part of uncovered(kept, window)) {
+      this.#clear(part);
       this.#insert({ ...part, state: "open", reason });
     }
   }
@@ -202,14 +234,8 @@ export class Ledger {
       .reduce<CoverageInterval[]>((list, held) => coverageInsert(list, held), []);
   }
 
-  #clear({ since, until }: CoverageWindow): void {
-    this.#intervals = this.#intervals.flatMap((held) => {
-      if (held.until < since || held.since > until) return [held];
-      return [
-        ...(held.since < since ? [{ ...held, until: since - 1 }] : []),
-        ...(held.until > until ? [{ ...held, since: until + 1 }] : []),
-      ];
-    });
+  #clear(window: CoverageWindow): void {
+    this.#intervals = cutOut(this.#intervals, window);
   }
 
   #dropGap(second: number): void {
@@ -255,6 +281,23 @@ export class Ledger {
   }
 }
 
+function without(list: readonly CoverageInterval[], second: number): CoverageInterval[] {
+  return cutOut(list, { since: second, until: second });
+}
+
+function cutOut(
+  list: readonly CoverageInterval[],
+  { since, until }: CoverageWindow,
+): CoverageInterval[] {
+  return list.flatMap((held) => {
+    if (held.until < since || held.since > until) return [held];
+    return [
+      ...(held.since < since ? [{ ...held, until: since - 1 }] : []),
+      ...(held.until > until ? [{ ...held, since: until + 1 }] : []),
+    ];
+  });
+}
+
 function isPaged(held: CoverageInterval): boolean {
   return held.state === "open" && held.reason === "paged";
 }
@@ -263,8 +306,9 @@ function isFollowed(held: CoverageInterval): boolean {
   return held.state === "open" && held.reason === FOLLOWED;
 }
 
-function isKnownBetter(held: CoverageInterval): boolean {
-  return isPaged(held) || isDense(held) || held.reason === "undelivered";
+/** Open for events of its own: more than a page, or listed and not given. */
+function isOfEvents(held: CoverageInterval): boolean {
+  return isDense(held) || (held.state === "open" && held.reason === "undelivered");
 }
 
 const FOLLOWED: OpenReason = "followed";

@@ -189,6 +189,7 @@ class Turn {
   #fillDeps(session: RelaySession, nip77: Nip77): FillDeps {
     return {
       filter: this.#filter,
+      window: this.#window,
       ledger: this.#ledger,
       session,
       nip77,

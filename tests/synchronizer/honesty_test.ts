@@ -28,7 +28,7 @@ import {
   supportsCount,
   unsorted,
 } from "../relay/mod.ts";
-import { generateEvents } from "../support/events.ts";
+import { generateEvents, seededRandom } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
 import { type Archive, NEWEST, NOW, openArchive, words } from "./archive.ts";
 
@@ -51,6 +51,12 @@ const POOL: readonly (readonly NostrEvent[])[] = groupsOf(
   PER_SECOND,
 );
 
+/** In the seconds that are left to settle, soon, and in years. */
+const FUTURE = generateEvents(12, {
+  seed: 2,
+  bursts: [{ at: NOW - 5, count: 4 }, { at: NOW + 60, count: 4 }, { at: NOW + 1e8, count: 4 }],
+});
+
 interface Shape {
   /** The first second. */
   from: number;
@@ -63,6 +69,8 @@ interface Shape {
   turns: readonly number[];
   /** What a live tail claims to have followed before each turn: pairs of seconds after the first. */
   followed: readonly (readonly [number, number])[];
+  /** Whether it holds events that are newer than any window. */
+  hasFuture: boolean;
 }
 
 /** Ways to misbehave; each may be put on or not. `n` varies the amount. */
@@ -84,12 +92,15 @@ const MISBEHAVIOURS: readonly ((n: number) => Behaviour)[] = [
   () => supportsCount(),
   () => exclusiveUntil(),
   (n) => shuffledTies(n),
+  (n) => flickeringEose(n),
+  (n) => supportsCount({ claim: (count) => Math.min(count, 2 + 4 * n) }),
 ];
 const EARLY_EOSE = 2;
 const UNSORTED = 3;
 const NON_MATCHING = 6;
 const FINISH = 13;
 const EXCLUSIVE_UNTIL = 15;
+const FLICKERING_EOSE = 17;
 
 const shapes: fc.Arbitrary<Shape> = fc.record({
   from: fc.nat({ max: SECONDS - 1 }),
@@ -103,10 +114,12 @@ const shapes: fc.Arbitrary<Shape> = fc.record({
     fc.tuple(fc.integer({ min: -5, max: 60 }), fc.integer({ min: -5, max: 60 })),
     { maxLength: 4 },
   ),
+  hasFuture: fc.boolean(),
 }).filter(({ lies }) =>
   // Nobody can see these through: a page of one random event is in order, NIP-67's word is the
   // relay's own, and events beside its own reading of `until` look like those of that very second.
-  !(lies.includes(EARLY_EOSE) && (lies.includes(UNSORTED) || lies.includes(FINISH))) &&
+  !(lies.some((lie) => lie === EARLY_EOSE || lie === FLICKERING_EOSE) &&
+    (lies.includes(UNSORTED) || lies.includes(FINISH))) &&
   !(lies.includes(NON_MATCHING) && lies.includes(EXCLUSIVE_UNTIL))
 );
 
@@ -149,7 +162,7 @@ storeTest("an honest relay is closed but for dense seconds, in few requests", as
 });
 
 async function holdsFor(archive: Archive, shape: Shape): Promise<void> {
-  const events = eventsOf(shape);
+  const events = [...eventsOf(shape), ...(shape.hasFuture ? FUTURE : [])];
   await using relay = await startHostileRelay({ events });
   const url = freshUrl(relay);
   for (const turn of shape.turns) {
@@ -246,6 +259,21 @@ function shuffledTies(n: number): Behaviour {
         return y.created_at - x.created_at || key(x) - key(y);
       });
       return [...events, ...all.filter((step) => step.do !== "event")];
+    },
+  };
+}
+
+/** Sends EOSE somewhere among its events, each time elsewhere. */
+function flickeringEose(seed: number): Behaviour {
+  const random = seededRandom(seed);
+  return {
+    name: "flickeringEose",
+    answer: (steps) => {
+      const all = [...steps];
+      const others = all.filter((step) => step.do !== "eose");
+      const eose = all.filter((step) => step.do === "eose");
+      const at = Math.floor(random() * (others.length + 1));
+      return [...others.slice(0, at), ...eose, ...others.slice(at)];
     },
   };
 }

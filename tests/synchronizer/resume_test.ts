@@ -36,7 +36,10 @@ storeTest("new ground is asked for with a small overlap", async (store) => {
   const filters = relay.seen.reqs.slice(asked).flatMap((req) => req.filters)
     .filter((filter) => filter["until"] !== undefined);
   assert.ok(filters.length > 0);
-  for (const filter of filters) assert.equal(filter["since"], NEWEST + 1 - 300);
+  for (const { since, limit } of filters) {
+    // But for one or two events, by which the relay's habits are tried.
+    if (Number(limit) > 2) assert.ok(Number(since) >= NEWEST + 1 - 300);
+  }
 });
 
 storeTest("an interrupted walk goes on where it was, and closes the whole", async (store) => {
@@ -133,7 +136,8 @@ storeTest("an archive of 2,000 events costs little more than its pages", async (
   await using relay = await startHostileRelay({ events: many, behaviours: [cap(100)] });
   const report = await archive.sync(relay.url);
   assert.equal(report.outcome, "complete");
-  assert.ok(report.requests <= 1.1 * (many.length / 100) + 4, `${report.requests} requests`);
+  // The end is asked for twice: each answer that ends it is heard out for events behind its EOSE.
+  assert.ok(report.requests <= 1.1 * (many.length / 100) + 6, `${report.requests} requests`);
   assert.ok(report.received <= 1.02 * many.length, `${report.received} events`);
 }, { kinds: ["pglite"] });
 

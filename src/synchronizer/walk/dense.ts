@@ -1,7 +1,8 @@
 // A second that holds more events than the relay gives in a page can't be paged by time. In: the
 // second, and which kinds and authors this relay has shown. Out: as much of the second as kinds and
 // authors can separate, and whether that is all of it. Never calls a second complete on a guess:
-// either the filter itself names all kinds or authors there can be, or the relay's COUNT agrees.
+// either the filter itself names all kinds or authors there can be, or the relay's COUNT agrees with
+// what its parts have shown. By itself a COUNT proves nothing: some relays cut it as they cut pages.
 //
 // Nothing says which events need not be sent again, so each is downloaded once more. What can be
 // saved are pages that are cut, and so asked for twice: part_plan.ts makes parts that fit.
@@ -39,6 +40,8 @@ export interface SplitDeps {
   readonly filter: Filter;
   /** One page of any filter. */
   fetch(filter: Filter): Promise<PageAnswer>;
+  /** The same, listening for events behind EOSE. */
+  listen(filter: Filter): Promise<PageAnswer>;
   take(page: PageAnswer): Promise<PageResult>;
   /** The relay's own exact count (NIP-45), if it gives one. */
   count(filter: Filter): Promise<number | undefined>;
@@ -46,6 +49,8 @@ export interface SplitDeps {
   readonly seen: SeenParts;
   /** False when the requests for splitting are used up; a bound for relays with tiny pages. */
   mayAsk(): boolean;
+  /** Why to stop now, if there is a reason. */
+  mustStop(): OpenReason | undefined;
   /** Pages are asked for smaller than the session's best size at the moment. */
   readonly reduced: boolean;
 }
@@ -58,6 +63,8 @@ const MAX_CROWDS = 64;
 const MAX_CROWD_EVENTS = 2_000;
 /** A second that is estimated to fill less than this of a page is asked for in one. */
 const FITS_SHARE = 0.9;
+/** Pages without EOSE that a split puts up with; each costs an idle timeout. */
+const MAX_IDLE_PAGES = 3;
 
 /** An event, as far as splitting needs it. */
 export type EventPart = Pick<EventHead, "kind" | "pubkey">;
@@ -106,9 +113,9 @@ export async function splitSecond(
   const counted = await deps.count({ ...filter, since: second, until: second });
   const complete = await split.run(counted);
   if (split.stop !== undefined) return { complete: false, stop: split.stop };
-  if (counted === undefined) return { complete };
-  const missing = Math.max(0, counted - split.held.size);
-  return missing === 0 ? { complete: true } : { complete, missing };
+  if (counted === undefined || counted < split.held.size) return { complete };
+  if (counted > split.held.size) return { complete, missing: counted - split.held.size };
+  return { complete: complete || split.isExhausted };
 }
 
 class Split {
@@ -116,12 +123,15 @@ class Split {
   readonly held: Set<string>;
   /** The relay gives no more answers. */
   stop: OpenReason | undefined;
+  /** Everything was asked for that could be, and of no part anything was cut. */
+  isExhausted = false;
   readonly #second: number;
   readonly #known: KnownSecond;
   readonly #deps: SplitDeps;
   /** Events of the last page. */
   #got = 0;
   #isUsedUp = false;
+  #idlePages = 0;
 
   constructor(second: number, known: KnownSecond, deps: SplitDeps) {
     this.held = new Set(known.ids);
@@ -135,14 +145,18 @@ class Split {
     const deps = this.#deps;
     const second = this.#second;
     this.#got = 0;
+    this.stop ??= deps.mustStop();
     if (this.stop !== undefined || this.#isUsedUp) return false;
     this.#isUsedUp = !deps.mayAsk();
     if (this.#isUsedUp) return false;
-    const page = await deps.fetch({ ...deps.filter, ...part, since: second, until: second });
+    const asked = { ...deps.filter, ...part, since: second, until: second };
+    // Where parts may be all there is, an EOSE that comes too early must not pass.
+    const page = await (deps.filter.kinds === undefined ? deps.fetch(asked) : deps.listen(asked));
     const { accepted } = await deps.take(page);
     for (const event of accepted) if (event.created_at === second) this.held.add(event.id);
     this.#got = accepted.length;
     if (page.end === "stopped") this.stop = page.stop ?? "protocol_error";
+    if (page.end === "idle" && ++this.#idlePages >= MAX_IDLE_PAGES) this.stop = "idle";
     return page.end === "eose" && !page.late &&
       deps.evidence.isWhole(page.size, page.limit);
   }
@@ -161,11 +175,13 @@ class Split {
         if (plan.total <= fits && await this.ask({})) return true;
       }
       const part = plan.next();
-      if (part === undefined) return plan.separates;
+      if (part === undefined) {
+        this.isExhausted = !plan.isInseparable;
+        return plan.separates;
+      }
       const isWhole = await this.ask(part);
       if (this.stop !== undefined || this.#isUsedUp) return false;
       plan.answered(isWhole, this.#got);
-      if (counted !== undefined && this.held.size >= counted) return plan.separates;
     }
   }
 }

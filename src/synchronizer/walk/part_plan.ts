@@ -45,7 +45,7 @@ export class PartPlan {
   readonly #kinds: ReadonlySet<number>;
   /** Of kinds that were split by authors: whom it was asked about. */
   readonly #authorsOf = new Map<number, Set<string>>();
-  #inseparable = false;
+  #isInseparable = false;
   #again = true;
 
   /** `size` is what a page holds. */
@@ -85,8 +85,13 @@ export class PartPlan {
   /** Whether parts that were whole are all there can be. */
   get separates(): boolean {
     const { kinds, authors } = this.#filter;
-    return !this.#inseparable && kinds !== undefined &&
+    return !this.#isInseparable && kinds !== undefined &&
       (this.#authorsOf.size === 0 || authors !== undefined);
+  }
+
+  /** Whether some part was cut that nothing splits any further. */
+  get isInseparable(): boolean {
+    return this.#isInseparable;
   }
 
   /** The next part; undefined when there is none left. */
@@ -125,7 +130,7 @@ export class PartPlan {
       this.#waiting.push({ ...asked, values: values.slice(half) });
     } else if (kind === undefined) this.#waiting.push(this.#byAuthors(Number(values[0]?.value)));
     // One author's events of one kind in one second: nothing left to split by.
-    else this.#inseparable = true;
+    else this.#isInseparable = true;
   }
 
   /** How much may be asked for at a time, in events that were seen. */

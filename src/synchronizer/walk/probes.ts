@@ -3,15 +3,19 @@
 // Out: an answer, as evidence or as the reason why nothing may be closed. A few events each, and
 // only when nothing that has come so far decides it.
 import type { PageResult } from "../../ingest/ingest.ts";
+import type { CoverageWindow } from "../../model/coverage.ts";
 import type { Filter } from "../../model/filter.ts";
 import type { Evidence } from "./evidence.ts";
 import type { PageAnswer } from "../page.ts";
 import type { OpenReason } from "../reasons.ts";
+import { within } from "../window_filter.ts";
 
 /** What probes work with. */
 export interface ProbeDeps {
   /** What is archived from this relay; no window. */
   readonly filter: Filter;
+  /** What the turn is about: nothing else is taken. */
+  readonly window: CoverageWindow;
   fetch(filter: Filter): Promise<PageAnswer>;
   /** The same, listening for events behind EOSE. */
   listen(filter: Filter): Promise<PageAnswer>;
@@ -45,20 +49,19 @@ export class Probes {
   async isWhole(seen: SecondSeen): Promise<boolean | OpenReason> {
     const { evidence, filter } = this.#deps;
     const { second, size, limit } = seen;
-    if (evidence.isShort(size, limit)) return true;
-    if (size < this.#deps.pageSize) {
-      const page = await this.#deps.fetch({ ...filter, limit: size + 1 });
+    if (!evidence.isShort(size, limit) && size < this.#deps.pageSize) {
+      const page = await this.#deps.fetch({ ...this.#newest, limit: size + 1 });
       const { accepted } = await this.#deps.take(page);
       if (page.end === "eose") evidence.saw(accepted.length);
-      if (evidence.isShort(size, limit)) return true;
     }
-    // A single event, and the relay has no other: there can hardly be a cap, but an early EOSE.
+    // A single event, and the relay has no other: there can hardly be a cap.
     if (!evidence.isWhole(size, limit)) return false;
+    // It was not cut; but its EOSE may have come too early.
     const page = await this.#deps.listen({ ...filter, since: second, until: second });
     const { accepted } = await this.#deps.take(page);
     if (page.late) return "early_eose";
     if (page.end !== "eose") return page.stop ?? "idle";
-    return accepted.every((event) => seen.ids.has(event.id));
+    return accepted.every((event) => event.created_at !== second || seen.ids.has(event.id));
   }
 
   /**
@@ -75,13 +78,16 @@ export class Probes {
     return shown ? "until_exclusive" : noAnswer(page);
   }
 
-  /** Why it is not known that `until` is inclusive; undefined when it is, or nothing is there. */
-  async untilDoubt(): Promise<OpenReason | undefined> {
+  /**
+   * Why it is not known that `until` is inclusive; undefined when it is, or nothing is there that an
+   * exclusive one would hide below this second.
+   */
+  async untilDoubt(until: number): Promise<OpenReason | undefined> {
     const { filter, evidence } = this.#deps;
     if (evidence.untilIsInclusive) return undefined;
-    const newest = await this.#deps.fetch({ ...filter, limit: 1 });
+    const newest = await this.#deps.fetch({ ...this.#newest, limit: 1 });
     const [event] = (await this.#deps.take(newest)).accepted;
-    if (event === undefined) return noAnswer(newest);
+    if (event === undefined) return noAnswer(newest) ?? await this.boundaryLost(until, NONE);
     const second = event.created_at;
     const page = await this.#deps.fetch({ ...filter, since: second, until: second, limit: 1 });
     const { accepted } = await this.#deps.take(page);
@@ -89,7 +95,14 @@ export class Probes {
     evidence.untilIsInclusive = true;
     return undefined;
   }
+
+  /** For the newest events that are taken: on a busy relay those of this moment are not. */
+  get #newest(): Filter {
+    return within(this.#deps.filter, this.#deps.window);
+  }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** Why a page that was to answer a question did not; undefined when it did. */
 export function noAnswer(page: PageAnswer): OpenReason | undefined {

@@ -74,6 +74,8 @@ class Walk {
   readonly #dense: DenseSeconds;
   #proof: CoverageProof | undefined;
   #skipped = false;
+  /** A page was asked for of whose newest second an exclusive `until` would have shown nothing. */
+  #isBlind: boolean;
   #idlePages = 0;
   #bottomPages = 0;
   /** The next page, if it was asked for already. */
@@ -86,6 +88,8 @@ class Walk {
     this.#floor = hole.until + 1;
     this.#top = hole.until;
     this.#dense = new DenseSeconds(deps);
+    // The newest second of all is walked over again by the next turn.
+    this.#isBlind = !deps.isNewest(hole);
     if (deps.ledger.hasEventsAt(hole.until)) this.#boundary = new Set();
   }
 
@@ -204,8 +208,7 @@ class Walk {
     const mayBeCut = !this.#deps.evidence.isShort(size, limit);
     if (looksDense(ids.size, size, mayBeCut) && oldest > this.#hole.since) {
       this.#dense.suspect({ second: oldest, size, limit, ours, ids, cut: true, paged: false });
-      this.#cursor = oldest - 1;
-      this.#boundary = undefined;
+      this.#leap(oldest - 1);
     } else {
       this.#cursor = oldest;
       this.#boundary = ids;
@@ -226,8 +229,7 @@ class Walk {
     const cut = known.size > ids.size;
     this.#dense.suspect({ second, size, limit, ours, ids: known, cut, paged: true });
     if (second > this.#hole.since) {
-      this.#cursor = second - 1;
-      this.#boundary = undefined;
+      this.#leap(second - 1);
       return undefined;
     }
     // The bottom of the hole: no page below could come back empty, so this one is asked again until
@@ -259,9 +261,8 @@ class Walk {
       this.#floor = next + 1;
     }
     this.#skipped = true;
-    this.#cursor = next;
+    this.#leap(next);
     this.#top = next;
-    this.#boundary = undefined;
     this.#last = undefined;
     return next < this.#hole.since ? { end: this.#open("all_dropped") } : undefined;
   }
@@ -288,6 +289,13 @@ class Walk {
     else this.#freeze(is);
   }
 
+  /** The next page begins with a second of which nothing was seen. */
+  #leap(cursor: number): void {
+    this.#cursor = cursor;
+    this.#boundary = undefined;
+    this.#isBlind = true;
+  }
+
   #write(window: CoverageWindow): void {
     if (this.#frozen !== undefined) return;
     this.#deps.ledger.paged(window);
@@ -301,10 +309,8 @@ class Walk {
   }
 
   async #close(proof: CoverageProof): Promise<Step> {
-    // Of the hole's newest second an exclusive `until` shows nothing. The newest hole of all is
-    // walked over again by the next turn.
     const doubt = this.#frozen ??
-      (this.#deps.isNewest(this.#hole) ? undefined : await this.#deps.probes.untilDoubt());
+      (this.#isBlind ? await this.#deps.probes.untilDoubt(this.#hole.until) : undefined);
     if (doubt !== undefined) {
       this.#freeze(doubt);
       return { end: this.#open(doubt) };
