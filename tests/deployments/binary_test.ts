@@ -1,7 +1,8 @@
 /**
- * The compiled binary, as far as it can be had here: everything that the program reads while it runs
- * is in the file, byte for byte. The runtime in front of it is Deno itself in place of the smaller
- * one that `deno compile` downloads, so this file can be read, but not run; CI runs a real one.
+ * The compiled binary: everything that the program reads while it runs is in the file, byte for byte;
+ * and it runs, where its runtime can be had. That one, `denort`, `deno compile` downloads from Deno's
+ * own server; no package registry has it. Without it Deno itself takes its place (DENORT_BIN), which
+ * gives a file that can be read, but not run: it starts as Deno, and looks at nothing behind itself.
  */
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -9,8 +10,11 @@ import { createRequire } from "node:module";
 import { basename, dirname, join } from "node:path";
 import { excludedPath } from "../../config/excluded.ts";
 import manifest from "../../deno.json" with { type: "json" };
+import { startIndependentRelay } from "../interop/nostr_relay.ts";
+import { generateEvents } from "../support/events.ts";
 import { tempFolder } from "../support/temp_folder.ts";
 import { filesBelow, rootPath } from "./files.ts";
+import { tool } from "./tools.ts";
 
 /** Files of packages that are read at run time and that no import names. */
 const READ_AT_RUN_TIME: Readonly<Record<string, readonly string[]>> = {
@@ -49,13 +53,10 @@ Deno.test("the binary holds all that the program reads while it runs", async (t)
   await using folder = await tempFolder();
   const output = `${folder.path}/bigbrotr`;
   const envFile = await folder.write("build.env", `BIGBROTR_COMMIT=${COMMIT}\n`);
-  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: compileArgs(output, envFile),
+  const { code, text: said } = await tool(Deno.execPath(), compileArgs(output, envFile), {
     cwd: rootPath(),
     env: { DENORT_BIN: Deno.execPath(), NO_COLOR: "1" },
-    stdin: "null",
-  }).output();
-  const said = new TextDecoder().decode(stderr);
+  });
   assert.equal(code, 0, said);
   // What is ours stands behind the runtime.
   const { size } = await Deno.stat(Deno.execPath());
@@ -116,3 +117,63 @@ Deno.test("the binary holds all that the program reads while it runs", async (t)
     assert.match(words, /--no-prompt/);
   });
 });
+
+const DENORT = denort();
+
+Deno.test({
+  name: "the binary alone says its commit, archives a relay in its own database, and exports it" +
+    (DENORT === undefined
+      ? " (ignored: no denort; `deno compile` has to download it once, or DENORT_BIN to name it)"
+      : ""),
+  ignore: DENORT === undefined,
+  async fn(): Promise<void> {
+    await using folder = await tempFolder();
+    const output = `${folder.path}/bigbrotr`;
+    const envFile = await folder.write("build.env", `BIGBROTR_COMMIT=${COMMIT}\n`);
+    const { code, text: said } = await tool(Deno.execPath(), compileArgs(output, envFile), {
+      cwd: rootPath(),
+      env: { ...DENORT, NO_COLOR: "1" },
+    });
+    assert.equal(code, 0, said);
+    await runsAlone(output, folder.path);
+  },
+});
+
+/** With nothing of Deno's in reach: both kinds of worker, WebAssembly, migrations, the seeds. */
+async function runsAlone(binary: string, folder: string): Promise<void> {
+  await using relay = await startIndependentRelay({ events: generateEvents(40, { seed: 12 }) });
+  const run = async (...args: string[]): Promise<string> => {
+    const { success, stdout, stderr } = await new Deno.Command(binary, {
+      args,
+      cwd: folder,
+      clearEnv: true,
+      env: { PATH: "/usr/bin:/bin", HOME: folder, NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    assert.ok(success, `${args.join(" ")}\n${new TextDecoder().decode(stderr)}`);
+    return new TextDecoder().decode(stdout);
+  };
+  assert.match(await run("--version"), new RegExp(`\\(${COMMIT}\\)`));
+  await run("run", "--once", "--only", "seeder");
+  await run("sync", relay.url, "--set", "networks.local.enabled=true");
+  assert.equal((await run("export")).trimEnd().split("\n").length, 40);
+  assert.match(await run("status"), /^seeder .*\n(?:.*\n)*store +pglite$/m);
+}
+
+/** What `deno compile` needs in its environment to make a real binary without a download. */
+function denort(): Record<string, string> | undefined {
+  const named = Deno.env.get("DENORT_BIN");
+  // Deno itself in its place makes a file that does not run.
+  if (named !== undefined) {
+    return basename(named).startsWith("denort") ? { DENORT_BIN: named } : undefined;
+  }
+  const home = Deno.env.get("DENO_DIR") ?? `${Deno.env.get("HOME")}/.cache/deno`;
+  const { version: { deno }, build: { target } } = Deno;
+  try {
+    Deno.statSync(`${home}/dl/release/v${deno}/denort-${target}.zip`);
+    return {};
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
