@@ -122,7 +122,7 @@ function driverOptions(own: Record<string, unknown>): postgres.Options<Record<st
     connect_timeout: 30,
     max_pipeline: 100,
     backoff: 0,
-    keep_alive: 60,
+    keep_alive: null,
     prepare: true,
     debug: false,
     fetch_types: false,

@@ -12,7 +12,7 @@ export interface ServerAddress {
   user: string;
   password: string;
   database: string;
-  /** "verify": its certificate must hold, for this host. */
+  /** "verify": its certificate must hold, for this host; DENO_CERT names an authority of one's own. */
   ssl: false | "prefer" | "require" | "verify";
 }
 

@@ -10,6 +10,8 @@ import type { ServerAddress } from "./server_address.ts";
 
 // https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-SSL
 const SSL_REQUEST = new Uint8Array([0, 0, 0, 8, 4, 210, 22, 47]);
+/** A server that is gone without a word is noticed though a piece of work has no deadline. */
+const KEEP_ALIVE_MS = 60_000;
 const YES = 0x53;
 const NO = 0x4e;
 
@@ -29,6 +31,7 @@ export async function connectSocket(
   socket.on("error", () => {});
   try {
     await once(socket, "connect", limit.signal);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
     // As libpq has it: what stays within the machine needs no TLS.
     if (address.ssl === false || address.path !== undefined) return socket;
     return await secure(socket, address, limit.signal);
