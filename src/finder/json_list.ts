@@ -1,7 +1,7 @@
 // Relay lists that others serve as JSON over HTTP: fetched over our own guarded dial, read by a
 // JMESPath expression. In: a source from the configuration. Out: relays in normal form, and how
 // often which problem was met; or why there is no list. Keeps no state: cooldown is the finder's.
-import { compile, search } from "@jmespath-community/jmespath";
+import { search } from "@jmespath-community/jmespath";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { cut, errorText } from "../lib/text.ts";
 import { parseRelayUrl, type RelayUrl, type RelayUrlProblem } from "../model/relay_url.ts";
@@ -51,16 +51,6 @@ export interface RelayList {
 
 const MAX_DEPTH = 64;
 const MAX_REDIRECTS = 3;
-
-/** What is wrong with a JMESPath expression; undefined when it compiles. */
-export function expressionProblem(expression: string): string | undefined {
-  try {
-    compile(expression);
-    return undefined;
-  } catch (error) {
-    return errorText(error);
-  }
-}
 
 /** Fetches and reads one list. Never rejects for anything that its server does. */
 export async function fetchRelayList(

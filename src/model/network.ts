@@ -14,11 +14,6 @@ export type Network = typeof NETWORKS[number];
 /** Networks whose hosts only exist behind a proxy and whose links are encrypted by the network. */
 export const OVERLAY_NETWORKS = ["tor", "i2p", "loki"] as const satisfies readonly Network[];
 
-/** True for a name of `NETWORKS`, exactly as written there. */
-export function isNetwork(value: unknown): value is Network {
-  return (NETWORKS as readonly unknown[]).includes(value);
-}
-
 /** True for tor, i2p and loki: names resolved by the proxy, plain ws inside an encrypted network. */
 export function isOverlayNetwork(network: Network): boolean {
   return (OVERLAY_NETWORKS as readonly Network[]).includes(network);

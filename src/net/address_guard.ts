@@ -88,11 +88,6 @@ function classify(ip: string): AddressClass {
   }
 }
 
-/** Whether the address is public unicast, that is, one anybody's relay may stand on. */
-export function isPublicAddress(ip: string): boolean {
-  return classifyAddress(ip) === "public";
-}
-
 /** Whether the address may be dialled, `allowLocal` being the `networks.local.enabled` switch. */
 export function mayDial(ip: string, options: { allowLocal: boolean }): boolean {
   const found = classifyAddress(ip);

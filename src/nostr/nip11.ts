@@ -238,12 +238,6 @@ export function nip11Limitation(document: Nip11Document): Nip11Limitation {
   return limitation;
 }
 
-/** `relay_countries`: two-letter codes in upper case, `*` and the rest left out. */
-export function nip11Countries(document: Nip11Document): string[] {
-  return texts(document["relay_countries"], 2)
-    .map((code) => code.toUpperCase()).filter((code) => /^[A-Z]{2}$/.test(code));
-}
-
 /** `language_tags`: IETF language tags as given, `*` left out. */
 export function nip11Languages(document: Nip11Document): string[] {
   return texts(document["language_tags"], 35).filter((tag) => /^[A-Za-z]{2,3}(?:-|$)/.test(tag));
@@ -252,21 +246,6 @@ export function nip11Languages(document: Nip11Document): string[] {
 /** `tags`: the relay's topics, cut. */
 export function nip11Topics(document: Nip11Document): string[] {
   return texts(document["tags"], 100);
-}
-
-/** `payments_url`, when it is an http(s) URL. */
-export function nip11PaymentsUrl(document: Nip11Document): string | undefined {
-  return httpUrl(document["payments_url"]);
-}
-
-/** `posting_policy`, when it is an http(s) URL. */
-export function nip11PostingPolicy(document: Nip11Document): string | undefined {
-  return httpUrl(document["posting_policy"]);
-}
-
-/** `icon`, when it is an http(s) URL. */
-export function nip11Icon(document: Nip11Document): string | undefined {
-  return httpUrl(document["icon"]);
 }
 
 const MAX_LIST = 500;
@@ -293,10 +272,4 @@ function texts(value: unknown, max: number): string[] {
     typeof item === "string" && item.trim() !== "" && item.trim().length <= max
   );
   return [...new Set(found.map((item) => cut(item.trim(), max)))];
-}
-
-function httpUrl(value: unknown): string | undefined {
-  if (typeof value !== "string" || value.length > 2_048) return undefined;
-  const url = URL.parse(value.trim());
-  return url?.protocol === "https:" || url?.protocol === "http:" ? url.href : undefined;
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { expressionProblem, fetchRelayList, readRelayList } from "../../src/finder/json_list.ts";
+import { fetchRelayList, readRelayList } from "../../src/finder/json_list.ts";
 import { toHttpUrl } from "../../src/model/relay_url.ts";
 import {
   type Behaviour,
@@ -52,11 +52,6 @@ Deno.test("bad entries are counted by problem, and a long list is cut where it s
   assert.ok(cut.ok);
   assert.equal(cut.value.urls.length, 4);
   assert.equal(cut.value.cut, true);
-});
-
-Deno.test("an expression is checked before it is used", () => {
-  assert.equal(expressionProblem("relays[?online].url"), undefined);
-  assert.match(expressionProblem("relays[") ?? "", /[Ss]yntax|[Pp]arse|expected/);
 });
 
 const cases: [string, readonly Behaviour[], string][] = [

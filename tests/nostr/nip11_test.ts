@@ -2,14 +2,10 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import {
   nip11Contact,
-  nip11Countries,
   nip11Description,
-  nip11Icon,
   nip11Languages,
   nip11Limitation,
   nip11Name,
-  nip11PaymentsUrl,
-  nip11PostingPolicy,
   nip11Pubkey,
   nip11Software,
   nip11SupportedNips,
@@ -20,14 +16,10 @@ import {
 
 const readers = [
   nip11Contact,
-  nip11Countries,
   nip11Description,
-  nip11Icon,
   nip11Languages,
   nip11Limitation,
   nip11Name,
-  nip11PaymentsUrl,
-  nip11PostingPolicy,
   nip11Pubkey,
   nip11Software,
   nip11SupportedNips,
@@ -70,12 +62,8 @@ Deno.test("a full document is read field by field", () => {
   assert.equal(nip11Software(document), "git+https://github.com/hoytech/strfry.git");
   assert.equal(nip11Version(document), "1.2");
   assert.deepEqual(nip11SupportedNips(document), [1, 4, 11, 42]);
-  assert.deepEqual(nip11Countries(document), ["CA", "US"]);
   assert.deepEqual(nip11Languages(document), ["en", "en-419"]);
   assert.deepEqual(nip11Topics(document), ["sfw-only"]);
-  assert.equal(nip11PostingPolicy(document), "https://example.com/policy");
-  assert.equal(nip11PaymentsUrl(document), undefined);
-  assert.equal(nip11Icon(document), "http://example.com/i.png");
   assert.deepEqual(nip11Limitation(document), {
     maxMessageLength: 65535,
     maxSubscriptions: 20,
