@@ -9,7 +9,7 @@ import type { Secret } from "./lib/secret.ts";
 import type { Metrics } from "./metrics.ts";
 import { openStore, type Store, type StoreHealth, type StoreOptions } from "./store/connect.ts";
 import { checkLayout } from "./store/layout.ts";
-import { migrate } from "./store/migrate.ts";
+import { migrate, MIGRATIONS, schemaVersion } from "./store/migrate.ts";
 
 const log = logger("store");
 
@@ -40,6 +40,37 @@ export async function openConfiguredStore(
       if (applied > 0) log.info("Brought the schema to version {version}", { version, applied });
     }
     return store;
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * The configured database for a command that only reads, by the reader's connection where one is
+ * configured and `isForReader` says that it may see what is asked. A server's schema is left as it is:
+ * a question must not change it under the processes that run there. Throws where it is not ours. The
+ * caller disposes of the store.
+ */
+export async function openStoreToRead(
+  config: Config,
+  options: Pick<StoreOpening, "signal"> & { isForReader: boolean },
+): Promise<Store> {
+  const { isForReader, ...rest } = options;
+  const { databaseUrl, databaseReaderUrl } = config.secrets;
+  // The embedded one is nobody else's while it is open.
+  if (databaseUrl === undefined) return await openConfiguredStore(config, rest);
+  const store = isForReader && databaseReaderUrl !== undefined
+    ? await openReader(config, databaseReaderUrl, rest)
+    : await openConfiguredStore(config, { ...rest, migrate: false });
+  try {
+    const version = await schemaVersion(store);
+    if (version === MIGRATIONS.length) return store;
+    throw new Error(
+      `Cannot read the database as its schema is at version ${version}, and this program's is ` +
+        `${MIGRATIONS.length}; ` +
+        (version < MIGRATIONS.length ? '"bigbrotr migrate" changes that' : "use a newer program"),
+    );
   } catch (error) {
     await store[Symbol.asyncDispose]();
     throw error;

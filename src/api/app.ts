@@ -117,6 +117,7 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
   );
   route("/v1", () => json({ questions: catalogue.map(describe) }));
   const document = openApiDocument(catalogue, identity);
+  const documentText = `${JSON.stringify(document)}\n`;
   const page = docsPage(document);
   const kept = {
     maxAgeSeconds: DOCUMENT_MAX_AGE_SECONDS,
@@ -125,7 +126,7 @@ export function createApp(deps: ApiDeps, draining: AbortSignal): Hono<ApiEnv> {
   route("/openapi.json", (request) =>
     represent(request, {
       ...kept,
-      body: `${JSON.stringify(document)}\n`,
+      body: documentText,
       type: "application/json",
     }));
   route("/docs", (request) =>

@@ -3,7 +3,7 @@
  * and parameters. Out: a table, JSON or CSV; where there is more, the cursor to ask on with. Never:
  * knows a question; names, parameters and help come from the catalogue.
  */
-import { openConfiguredStore } from "../configured_store.ts";
+import { openStoreToRead } from "../configured_store.ts";
 import { nearestName } from "../config/problem.ts";
 import { csvLine } from "../lib/csv.ts";
 import { configureLogging } from "../lib/log.ts";
@@ -62,7 +62,7 @@ async function runQuery(call: CommandCall): Promise<number> {
   await using _logging = await configureLogging({ ...config.log, write: io.stderr });
   const page = await storeOrProcess(config, signal, {
     fromStore: async () => {
-      await using store = await openConfiguredStore(config, { signal });
+      await using store = await openStoreToRead(config, { signal, isForReader: true });
       const answer = await query.ask(store, given, {
         maxRows: MAX_LIMIT,
         maxBytes: MAX_BYTES,

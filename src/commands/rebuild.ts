@@ -23,8 +23,8 @@ export const rebuildCommand: CommandSpec = {
     "Counts the statistics again from nothing, and reads again which events are deleted, expired or " +
     "replaced: after tables were changed by hand, or when a figure is in doubt. The refresher keeps " +
     "both in step by itself, so this is never needed for that. Each part is one transaction: half an " +
-    "hour for 100 million events, and stopped it changes nothing. The refresher waits meanwhile; " +
-    "an embedded database has to be free, so stop `run` first.",
+    "hour for 100 million events, and stopped it changes nothing. Meanwhile the archive goes on, and " +
+    "refreshes pass their turns; an embedded database has to be free, so stop `run` first.",
   examples: ["rebuild", "rebuild statistics", "rebuild marks --json"],
   json: true,
   define(command): void {

@@ -5,6 +5,7 @@
  */
 import { type Stage, STAGES } from "../config/stages.ts";
 import { configureLogging } from "../lib/log.ts";
+import { DOORS } from "../pipeline.ts";
 import { runProcess } from "../process.ts";
 import { type CommandCall, type CommandSpec, EXIT, UsageError } from "./command.ts";
 
@@ -29,9 +30,13 @@ export const runCommand: CommandSpec = {
 
 async function run(call: CommandCall): Promise<number> {
   const only = parseOnly(call.options.text("only"));
+  const once = call.options.flag("once");
+  if (once && only?.every((name) => isDoor(name)) === true) {
+    throw new UsageError(`--once runs cycles, and there are none in ${only.join(", ")}`);
+  }
   const config = await call.config();
   await using _logging = await configureLogging({ ...config.log, write: call.io.stderr });
-  await runProcess(config, { only, once: call.options.flag("once"), signal: call.signal });
+  await runProcess(config, { only, once, signal: call.signal });
   return EXIT.ok;
 }
 
@@ -47,6 +52,11 @@ function parseOnly(text: string | undefined): Stage[] | undefined {
     );
   }
   return names.filter(isStage);
+}
+
+/** True for what answers questions and has no cycles. */
+function isDoor(name: Stage): boolean {
+  return DOORS.some((door) => door.name === name);
 }
 
 function isStage(name: string): name is Stage {

@@ -3,7 +3,7 @@
  * the statuses that the process writes down as it runs. Out: two tables, or JSON. Never: changes
  * anything, and never says "running" of a process that has stopped writing.
  */
-import { openConfiguredStore } from "../configured_store.ts";
+import { openStoreToRead } from "../configured_store.ts";
 import { formatBytes } from "../lib/bytes.ts";
 import type { CycleStatus } from "../lib/cycle.ts";
 import { configureLogging } from "../lib/log.ts";
@@ -40,7 +40,8 @@ async function runStatus(call: CommandCall): Promise<number> {
   const now = Math.floor(Date.now() / 1000);
   const status = await storeOrProcess<Status>(config, signal, {
     fromStore: async () => {
-      await using store = await openConfiguredStore(config, { signal });
+      // What stages wrote down is hidden from readers.
+      await using store = await openStoreToRead(config, { signal, isForReader: false });
       return {
         stages: await readStageStatuses(store, { signal }),
         store: await readStoreFacts(store, { signal }),

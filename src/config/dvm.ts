@@ -65,11 +65,12 @@ export const dvmSection = group(
       },
     ),
     payment: group("How invoices are waited for.", {
-      timeout: duration("10m", "How long an invoice can be paid; then the job is over.", {
-        min: "30s",
-        max: "1d",
-        limit: true,
-      }),
+      timeout: duration(
+        "10m",
+        "How long an invoice can be paid; then the job is over. A payment that is seen within a day " +
+          "of that still gets it done.",
+        { min: "30s", max: "1d", limit: true },
+      ),
       wallet_timeout: duration("10s", "How long one question to the wallet may take.", {
         min: "100ms",
         max: "1m",

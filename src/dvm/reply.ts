@@ -52,7 +52,7 @@ export interface Job {
 /** An answer in full, or its first page. */
 export interface Reply {
   result: EventTemplate;
-  /** Feedback that there is more, where the customer didn't ask for just so much. */
+  /** Feedback that there is more, where the customer did not get as much as was asked for. */
   partial: EventTemplate | undefined;
 }
 
@@ -154,9 +154,9 @@ export async function answer(
     if (!sealed.ok) return final("The answer could not be encrypted");
     const size = sizeOf(sealed.value);
     if (size <= config.maxResultBytes) {
-      const partial = next === undefined || hasLimit
-        ? undefined
-        : await partialFeedback(base, job, page.value, next);
+      // Who asked for just so many rows and has them misses nothing.
+      const isWhole = next === undefined || (hasLimit && rows.length >= Number(given.limit));
+      const partial = isWhole ? undefined : await partialFeedback(base, job, page.value, next);
       return ok({ result: sealed.value, partial });
     }
     const used = size - sizeOf(empty);

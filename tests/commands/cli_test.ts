@@ -129,3 +129,9 @@ Deno.test("a bad configuration ends in exit code 2 with every problem", async ()
     assert.ok(stderr.includes(part), part);
   }
 });
+
+Deno.test("one round of what has no cycles is bad usage, not a good end without work", async () => {
+  const { code, stderr } = await runBigbrotr(["run", "--once", "--only", "dvm,api"]);
+  assert.equal(code, 2);
+  assert.match(stderr, /--once runs cycles, and there are none in dvm, api/);
+});

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import type { Config } from "../../src/config/config.ts";
 import { type ConfigOptions, loadConfig } from "../../src/config/load.ts";
+import { LOG_PARTS } from "../../src/config/log.ts";
 import { type ConfigProblem, formatProblems } from "../../src/config/problem.ts";
+import { STAGES } from "../../src/config/stages.ts";
 import { tempFolder } from "../support/temp_folder.ts";
 
 const NSEC = "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5";
@@ -363,4 +365,21 @@ Deno.test("settings that contradict each other are told, each with the other's n
       "synchronizer.until=1700000000",
     ],
   });
+});
+
+Deno.test("each logger's level can be set by its name, and there is no name without a logger", async () => {
+  const found = new Set<string>();
+  const src = new URL("../../src/", import.meta.url);
+  const folders = [src];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    for await (const entry of Deno.readDir(folder)) {
+      const url = new URL(entry.isDirectory ? `${entry.name}/` : entry.name, folder);
+      if (entry.isDirectory) folders.push(url);
+      else if (entry.name.endsWith(".ts") && entry.name !== "log.ts") {
+        const text = await Deno.readTextFile(url);
+        for (const [, name = ""] of text.matchAll(/\blogger\("(\w+)"/g)) found.add(name);
+      }
+    }
+  }
+  assert.deepEqual([...found].sort(), [...STAGES, ...LOG_PARTS].sort());
 });

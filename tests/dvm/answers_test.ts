@@ -218,3 +218,26 @@ storeTest("answers go to the relays that a request names too, few and guarded", 
   const here = await customer.answerTo(job);
   assert.equal((await elsewhere.answerTo(job)).id, here.id);
 });
+
+storeTest(
+  "who gets fewer rows than asked for is told so, and who gets all is not",
+  async (store) => {
+    await fillArchive(store, 80);
+    await using relay = await startIndependentRelay();
+    const sets = ["dvm.max_result_size=12KiB"];
+    await using _machine = await startMachine(store, [relay.url], { sets });
+    await using customer = await Customer.at(relay.url);
+    for (const [limit, isPartial] of [["60", true], ["2", false]] as const) {
+      const job = request(5410, {
+        tags: [["param", "query", "events"], ["param", "filter", "{}"], ["param", "limit", limit]],
+      });
+      await customer.send(job);
+      const answer = await customer.answerTo(job);
+      assert.equal(answer.kind, 6410, answer.content);
+      const rows: unknown[] = JSON.parse(answer.content);
+      assert.equal(rows.length < Number(limit), isPartial);
+      const statuses = customer.repliesTo(job).map((reply) => statusOf(reply)[1]);
+      assert.equal(statuses.includes("partial"), isPartial, statuses.join());
+    }
+  },
+);

@@ -29,6 +29,14 @@ Deno.test({
     const early = await runCommand(["run", "--once", "--data", folder.path], asWriter);
     assert.equal(early.code, 1);
     assert.match(early.stderr, /run "bigbrotr migrate" as its owner/);
+    // Nor does a question make a schema, even by a user who could.
+    for (const words of [["query", "event_stats"], ["status"]]) {
+      const asked = await runCommand([...words, "--data", folder.path], {
+        DATABASE_URL: users.owner.url,
+      });
+      assert.equal(asked.code, 1);
+      assert.match(asked.stderr, /schema is at version 0, .* "bigbrotr migrate" changes that/);
+    }
 
     const granted = await runCommand(
       ["migrate", "--writer", users.writer.name, "--reader", users.reader.name, "--json"],
