@@ -6,12 +6,10 @@
 import { createIngest } from "../../src/ingest/ingest.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
 import { createDialer, type Dialer } from "../../src/net/dialer.ts";
-import { openStore, type Store } from "../../src/store/connect.ts";
-import { migrate } from "../../src/store/migrate.ts";
+import type { Store } from "../../src/store/connect.ts";
 import { type SyncDeps, syncRelay, type SyncReport } from "../../src/synchronizer/sync_relay.ts";
 import { openVerifier, type Verifier } from "../../src/verify/verifier.ts";
 import { generateEvents, REGULAR_KINDS } from "../support/events.ts";
-import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
 import { archiveBytes } from "./archive_bytes.ts";
 import { startArchiveRelay } from "./archive_relay.ts";
 import { fillOurs, fillPeer } from "./archive_schemas.ts";
@@ -22,6 +20,7 @@ import {
   numberFlag,
   roundFigure,
 } from "./bench.ts";
+import { openBenchStore } from "./bench_store.ts";
 
 /** Relays that hold each event; the last of the paged ones. */
 const PAGED_RELAYS = 4;
@@ -140,11 +139,7 @@ async function manyRelays(
 
 async function withStore<T>(kind: BenchStore, work: (store: Store) => Promise<T>): Promise<T> {
   await using stack = new AsyncDisposableStack();
-  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const databaseUrl = kind === "postgres" ? await benchDatabase(stack) : undefined;
-  const store = stack.use(await openStore({ dataDir, databaseUrl }));
-  await migrate(store);
+  const { store } = await openBenchStore(stack, kind);
   return await work(store);
 }
 
@@ -181,13 +176,4 @@ function named(url: RelayUrl, i: number): RelayUrl {
   const parsed = parseRelayUrl(`${url.replace(/\/$/, "")}/${i}`);
   if (!parsed.ok) throw new Error(`Cannot name a relay: ${parsed.failure}`);
   return parsed.value;
-}
-
-/** A server of its own, or the one of DATABASE_URL: the URL of an empty database. */
-export async function benchDatabase(stack: AsyncDisposableStack): Promise<string> {
-  const given = Deno.env.get("DATABASE_URL");
-  if (given !== undefined) return stack.use(await createDatabase(given)).url;
-  // The settings of a small dedicated server, durability on.
-  const settings = { shared_buffers: "512MB", max_wal_size: "2GB", checkpoint_timeout: "15min" };
-  return stack.use(await PostgresServer.create({ fsync: true, settings })).url();
 }

@@ -11,10 +11,8 @@ import { createMonitor } from "../../src/monitor/monitor.ts";
 import { HostSlots } from "../../src/net/host_slots.ts";
 import { openPublisher } from "../../src/nostr/publisher.ts";
 import { generateSecretKey, localSigner } from "../../src/nostr/signer.ts";
-import { openStore, type Store } from "../../src/store/connect.ts";
-import { migrate } from "../../src/store/migrate.ts";
+import type { Store } from "../../src/store/connect.ts";
 import { insertRelays } from "../../src/store/relays.ts";
-import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
 import { testConfig, testDialer } from "../support/stages.ts";
 import {
   type BenchArgs,
@@ -24,6 +22,7 @@ import {
   roundFigure,
   spread,
 } from "./bench.ts";
+import { openBenchStore } from "./bench_store.ts";
 import { startBoard } from "./board.ts";
 import { LagSampler, RssSampler, slope } from "./process_sampler.ts";
 import { type FarmKind, type FarmRelay, startRelayFarm } from "./relay_farm.ts";
@@ -43,11 +42,7 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   await using stack = new AsyncDisposableStack();
   const degraded = args.flags["degraded"] === "true";
   const farm = stack.use(await startRelayFarm({ counts: mixOf(ports, degraded) }));
-  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const databaseUrl = kind === "postgres" ? await benchDatabase(stack) : undefined;
-  const store = stack.use(await openStore({ dataDir, databaseUrl }));
-  await migrate(store);
+  const { store } = await openBenchStore(stack, kind);
   const urls = Array.from({ length: relays }, (_, i) => urlOf(farm.relays, i));
   const online = urls.filter((_, i) => OPENS.has(kindOf(farm.relays, i))).length;
   await insertRelays(store, urls, { at: 1 });
@@ -153,12 +148,6 @@ async function monitorOver(
     publisher,
     config,
   });
-}
-
-async function benchDatabase(stack: AsyncDisposableStack): Promise<string> {
-  const given = Deno.env.get("DATABASE_URL");
-  if (given !== undefined) return stack.use(await createDatabase(given)).url;
-  return stack.use(await PostgresServer.create({ fsync: true })).url();
 }
 
 async function makeDue(store: Store): Promise<void> {

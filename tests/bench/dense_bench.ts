@@ -6,13 +6,11 @@
 import { createIngest } from "../../src/ingest/ingest.ts";
 import type { RelayUrl } from "../../src/model/relay_url.ts";
 import { createDialer } from "../../src/net/dialer.ts";
-import { openStore } from "../../src/store/connect.ts";
-import { migrate } from "../../src/store/migrate.ts";
 import { syncRelay, type SyncReport } from "../../src/synchronizer/sync_relay.ts";
 import { openVerifier, type Verifier } from "../../src/verify/verifier.ts";
-import { benchDatabase } from "./archive_bench.ts";
 import { RELAY_CAP, startArchiveRelay } from "./archive_relay.ts";
 import { type BenchArgs, type BenchResult, numberFlag, roundFigure } from "./bench.ts";
+import { openBenchStore } from "./bench_store.ts";
 
 /** The first burst; the others lie so far apart, all of them among the other events. */
 const FIRST_AT = 1_701_000_000;
@@ -67,11 +65,7 @@ async function archive(
   args: BenchArgs,
 ): Promise<SyncReport> {
   await using stack = new AsyncDisposableStack();
-  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const databaseUrl = args.store === "postgres" ? await benchDatabase(stack) : undefined;
-  const store = stack.use(await openStore({ dataDir, databaseUrl }));
-  await migrate(store);
+  const { store } = await openBenchStore(stack, args.store ?? "pglite");
   const ingest = stack.use(createIngest({ store, verifier }));
   const off = { enabled: false, timeoutMs: 10_000, maxTasks: 1 };
   const dialer = createDialer({

@@ -6,16 +6,15 @@
 //     [--profile full|light]
 import type { NostrEvent } from "../../src/model/event.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
-import { openStore, type Store } from "../../src/store/connect.ts";
+import type { Store } from "../../src/store/connect.ts";
 import { insertSightings } from "../../src/store/event_relays.ts";
 import { knownEvents, writeBatch } from "../../src/store/events.ts";
 import type { Layout } from "../../src/store/layout.ts";
 import { maintain } from "../../src/store/maintain.ts";
-import { migrate } from "../../src/store/migrate.ts";
 import { ensureRelay } from "../../src/store/relays.ts";
-import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
 import { archiveBytes, relationBytes } from "./archive_bytes.ts";
 import { type BenchArgs, type BenchResult, numberFlag, roundFigure, spread } from "./bench.ts";
+import { openBenchStore } from "./bench_store.ts";
 import { EventStream } from "./event_stream.ts";
 import { addCopies } from "./bulk_copies.ts";
 import { createPeerSchema, peerBytes, writePeerBatch } from "./peer_schema.ts";
@@ -46,11 +45,7 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   const growth = args.flags.growth === undefined ? 0 : numberFlag(args, "growth", 500_000);
 
   await using stack = new AsyncDisposableStack();
-  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const databaseUrl = kind === "postgres" ? await benchDatabase(stack) : undefined;
-  const store = stack.use(await openStore({ dataDir, databaseUrl }));
-  await migrate(store);
+  const { store, dataDir, databaseUrl } = await openBenchStore(stack, kind);
   await createPeerSchema(store);
   const light = args.flags.profile === "light"
     ? stack.use(await secondStore(kind, databaseUrl, { profile: "light" })).store
@@ -217,27 +212,13 @@ async function secondStore(
   layout: Partial<Layout> = {},
 ): Promise<{ store: Store } & AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
-  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const url = kind === "postgres" && databaseUrl !== undefined
-    ? stack.use(await createDatabase(databaseUrl)).url
-    : undefined;
-  const store = stack.use(await openStore({ dataDir, databaseUrl: url }));
-  await migrate(store, { layout });
+  const { store } = await openBenchStore(stack, kind, { server: databaseUrl, layout });
   for (let i = 0; i < SIGHTINGS; i++) {
     const relay = parseRelayUrl(`wss://relay${i}.example.com/`);
     if (relay.ok) await ensureRelay(store, relay.value, { at: 1 });
   }
   const resources = stack.move();
   return { store, [Symbol.asyncDispose]: () => resources.disposeAsync() };
-}
-
-async function benchDatabase(stack: AsyncDisposableStack): Promise<string> {
-  const given = Deno.env.get("DATABASE_URL");
-  if (given !== undefined) return stack.use(await createDatabase(given)).url;
-  // The settings of a small dedicated server, durability on.
-  const settings = { shared_buffers: "512MB", max_wal_size: "2GB", checkpoint_timeout: "15min" };
-  return stack.use(await PostgresServer.create({ fsync: true, settings })).url();
 }
 
 async function writeNew(

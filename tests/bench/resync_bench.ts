@@ -3,11 +3,8 @@
 //   deno task bench resync [--store pglite|postgres] [--events 100000] [--rounds 5]
 import { createIngest } from "../../src/ingest/ingest.ts";
 import { createDialer } from "../../src/net/dialer.ts";
-import { openStore } from "../../src/store/connect.ts";
-import { migrate } from "../../src/store/migrate.ts";
 import { syncRelay, type SyncReport } from "../../src/synchronizer/sync_relay.ts";
 import { openVerifier } from "../../src/verify/verifier.ts";
-import { benchDatabase } from "./archive_bench.ts";
 import { startArchiveRelay } from "./archive_relay.ts";
 import {
   type BenchArgs,
@@ -17,6 +14,7 @@ import {
   roundFigure,
   spread,
 } from "./bench.ts";
+import { openBenchStore } from "./bench_store.ts";
 
 /** Runs the benchmark in a store of its own, which is removed after. */
 export async function run(args: BenchArgs): Promise<BenchResult> {
@@ -24,11 +22,7 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   const count = numberFlag(args, "events", 100_000);
   const rounds = numberFlag(args, "rounds", 5);
   await using stack = new AsyncDisposableStack();
-  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const databaseUrl = kind === "postgres" ? await benchDatabase(stack) : undefined;
-  const store = stack.use(await openStore({ dataDir, databaseUrl }));
-  await migrate(store);
+  const { store } = await openBenchStore(stack, kind);
   const verifier = stack.use(await openVerifier({ backend: args.verifier ?? "auto" }));
   const ingest = stack.use(createIngest({ store, verifier }));
   const off = { enabled: false, timeoutMs: 10_000, maxTasks: 1 };

@@ -6,13 +6,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import type { NostrEvent } from "../../src/model/event.ts";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
-import { openStore, type Store } from "../../src/store/connect.ts";
+import type { Store } from "../../src/store/connect.ts";
 import { writeBatch } from "../../src/store/events.ts";
 import { maintain } from "../../src/store/maintain.ts";
-import { migrate } from "../../src/store/migrate.ts";
 import { insertRelays, relaysByUrl } from "../../src/store/relays.ts";
 import { rebuildStatistics, refreshStatistics } from "../../src/store/statistics.ts";
-import { createDatabase, PostgresServer } from "../support/postgres_server.ts";
 import { seededRandom } from "../support/events.ts";
 import {
   type BenchArgs,
@@ -22,7 +20,10 @@ import {
   roundFigure,
   spread,
 } from "./bench.ts";
+import { benchServer, openBenchStore } from "./bench_store.ts";
 
+/** A rebuild sorts all events. */
+const SETTINGS = { max_wal_size: "4GB", maintenance_work_mem: "256MB", work_mem: "64MB" };
 const NEW_EVENTS = 10_000;
 const ROUNDS = 7;
 /** As the refresher takes them. */
@@ -63,7 +64,7 @@ export async function run(args: BenchArgs): Promise<BenchResult> {
   const small = numberFlag(args, "small", 100_000);
   const large = numberFlag(args, "large", kind === "postgres" ? 5_000_000 : 300_000);
   await using stack = new AsyncDisposableStack();
-  const server = kind === "postgres" ? await benchServer(stack) : undefined;
+  const server = kind === "postgres" ? await benchServer(stack, SETTINGS) : undefined;
   const sides: [Side, Side] = [
     await openSide(args, stack, server, small),
     await openSide(args, stack, server, large),
@@ -118,11 +119,9 @@ async function openSide(
   server: string | undefined,
   events: number,
 ): Promise<Side> {
-  const dataDir = await Deno.makeTempDir({ prefix: "bigbrotr-bench-" });
-  stack.defer(() => Deno.remove(dataDir, { recursive: true }));
-  const databaseUrl = server && stack.use(await createDatabase(server)).url;
-  const store = stack.use(await openStore({ dataDir, databaseUrl }));
-  await migrate(store);
+  const { store } = await openBenchStore(stack, server === undefined ? "pglite" : "postgres", {
+    server,
+  });
   const urls = Array.from({ length: RELAYS }, (_, i): RelayUrl => {
     const url = parseRelayUrl(`wss://relay${i}.example.com/`);
     if (!url.ok) throw new Error(url.failure);
@@ -249,18 +248,4 @@ function statBytes(store: Store): Promise<number> {
       from unnest(${`{${STAT_TABLES}}`}::text[]) as name`;
     return row?.bytes ?? 0;
   });
-}
-
-async function benchServer(stack: AsyncDisposableStack): Promise<string> {
-  const given = Deno.env.get("DATABASE_URL");
-  if (given !== undefined) return given;
-  // The settings of a small dedicated server, durability on.
-  const settings = {
-    shared_buffers: "512MB",
-    max_wal_size: "4GB",
-    checkpoint_timeout: "15min",
-    maintenance_work_mem: "256MB",
-    work_mem: "64MB",
-  };
-  return stack.use(await PostgresServer.create({ fsync: true, settings })).url();
 }
