@@ -77,10 +77,10 @@ export class Connection {
   /** Says goodbye and waits until the socket is closed; drops it after `timeoutMs`. */
   async close(timeoutMs = 1000): Promise<void> {
     const socket = this.#socket;
+    if (this.#lost === undefined) this.#end(timeoutMs);
+    else socket.destroy();
     if (!socket.closed) {
       const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
-      if (this.#lost === undefined) this.#end(timeoutMs);
-      else socket.destroy();
       const timer = setTimeout(() => socket.destroy(), timeoutMs);
       await closed;
       clearTimeout(timer);
