@@ -17,9 +17,13 @@ export function isKnownGood(before: { state: RelayState; failures: number }): bo
   return before.state === "online" && before.failures === 0;
 }
 
+/** So many of the latest are looked at apart: hundreds of successes before would hide an outage. */
+const LATEST = 10;
+
 /** Counts how the known-good relays of one network fared in one cycle. */
 export class ControlSet {
   readonly #config: ControlConfig;
+  readonly #latest: boolean[] = [];
   #alive = 0;
   #failed = 0;
 
@@ -31,12 +35,20 @@ export class ControlSet {
   add(alive: boolean): void {
     if (alive) this.#alive += 1;
     else this.#failed += 1;
+    this.#latest.push(alive);
+    if (this.#latest.length > LATEST) this.#latest.shift();
   }
 
-  /** True when most failed, however few they are: time to ask further relays. */
+  /** True when most failed, or enough of the latest did: time to ask further relays. */
   get suspicious(): boolean {
-    const total = this.#alive + this.#failed;
-    return this.#failed > 0 && this.#failed > total * this.#config.maxFailedShare;
+    return this.#isMost(this.#failed, this.#alive + this.#failed) || this.turning;
+  }
+
+  /** True when most of the latest failed, whatever came before. */
+  get turning(): boolean {
+    const { length } = this.#latest;
+    const failed = this.#latest.filter((alive) => !alive).length;
+    return length >= this.#config.minimum && this.#isMost(failed, length);
   }
 
   /** True when so many failed that the fault is ours. */
@@ -47,6 +59,10 @@ export class ControlSet {
   /** For the log. */
   toString(): string {
     return `${this.#failed} of ${this.#alive + this.#failed} known-good relays failed`;
+  }
+
+  #isMost(failed: number, total: number): boolean {
+    return failed > 0 && failed > total * this.#config.maxFailedShare;
   }
 }
 

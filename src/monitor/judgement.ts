@@ -17,6 +17,8 @@ export interface Finished {
 /** Failures held at most, and for how long: their leases must not end meanwhile. */
 const MAX_HELD = 200;
 const MAX_HELD_MS = 3 * 60_000;
+/** A network that was just seen to work need not be proven again for every few failures. */
+const TRUST_MS = 60_000;
 /** Relays asked when most of the known-good ones failed. */
 const WITNESSES = 10;
 /** Kept per network to be asked. */
@@ -43,6 +45,7 @@ export class Judgement {
   #control: ControlSet;
   #held: Finished[] = [];
   #heldSinceMs = 0;
+  #trustedUntilMs = -Infinity;
   #ownOutage = false;
 
   constructor(deps: JudgementDeps) {
@@ -70,10 +73,12 @@ export class Judgement {
     return this.#ownOutage;
   }
 
-  /** True when the failures can't wait any longer. */
+  /** True when the failures can't wait any longer, or an outage of ours may just have begun. */
   get isDue(): boolean {
-    return this.#held.length >= MAX_HELD ||
-      (this.#held.length > 0 && this.#deps.nowMs() - this.#heldSinceMs >= MAX_HELD_MS);
+    if (this.#held.length === 0) return false;
+    const nowMs = this.#deps.nowMs();
+    return this.#held.length >= MAX_HELD || nowMs - this.#heldSinceMs >= MAX_HELD_MS ||
+      (this.#control.turning && nowMs >= this.#trustedUntilMs);
   }
 
   /**
@@ -87,7 +92,10 @@ export class Judgement {
     if (this.#ownOutage) return { believed: [], thrownAway: held.length };
     const control = this.#control;
     this.#control = new ControlSet(this.#deps.config);
-    if (control.suspicious) await this.#askWitnesses(control, held);
+    if (control.suspicious) {
+      await this.#askWitnesses(control, held);
+      this.#trustedUntilMs = this.#deps.nowMs() + TRUST_MS;
+    }
     if (!control.ownOutage) return { believed: held, thrownAway: 0 };
     this.#ownOutage = true;
     log.warn("Our own outage on {network}: {control}; {count} failed checks thrown away", {

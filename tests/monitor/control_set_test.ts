@@ -26,6 +26,14 @@ Deno.test("a few failures alone prove nothing against us, but are a reason to as
   assert.equal(control(2, 1).suspicious, false);
 });
 
+Deno.test("an outage that has just begun shows in the latest, however many were well before", () => {
+  const begun = control(500, 6);
+  assert.deepEqual([begun.turning, begun.ownOutage], [true, true]);
+  for (let i = 0; i < 10; i++) begun.add(true);
+  assert.deepEqual([begun.suspicious, begun.ownOutage], [false, false], "witnesses clear us");
+  assert.equal(control(500, 5).turning, false);
+});
+
 Deno.test("only a relay that was online without a failure is known good", () => {
   assert.equal(isKnownGood({ state: "online", failures: 0 }), true);
   assert.equal(isKnownGood({ state: "online", failures: 1 }), false);
