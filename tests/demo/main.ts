@@ -3,9 +3,9 @@
 // as a user would: over HTTP, as a plain Nostr client, and by its command line. In: how many events,
 // or a file of them. Out: a table of what was claimed and what was found; exit code 1 when any of
 // it is not true.
-import { createServer } from "node:net";
 import { Command } from "commander";
 import { type Child, runCommand, startChild } from "../support/child.ts";
+import { freePort } from "../support/free_port.ts";
 import {
   checkArchive,
   checkJobs,
@@ -200,15 +200,6 @@ function configuration(
     dvm: { relays: [scenario.first.url] },
     api: { port: run.port },
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("Cannot find a free port");
-  return address.port;
 }
 
 if (import.meta.main) {

@@ -4,6 +4,7 @@
  */
 import assert from "node:assert/strict";
 import postgres from "postgres";
+import { freePort } from "../support/free_port.ts";
 import { postgresMissing, postgresNote, PostgresServer } from "../support/postgres_server.ts";
 import { tempFolder } from "../support/temp_folder.ts";
 import { rootPath, text } from "./files.ts";
@@ -61,7 +62,7 @@ Deno.test({
     await admin.unsafe(`create role pooled login superuser password 'it"s a ''secret'''`);
     await admin.end();
     await using folder = await tempFolder();
-    const port = freePort();
+    const port = await freePort();
     const ini = (await text(`${SHARED}/pgbouncer/pgbouncer.ini`))
       .replace(
         "host=postgres port=5432 dbname=bigbrotr",
@@ -141,11 +142,4 @@ async function startPooler(env: Record<string, string>, port: number): Promise<A
       await child.status;
     },
   };
-}
-
-function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
 }

