@@ -119,6 +119,8 @@ export class Intake {
     if (event.created_at < now - config.maxRequestAgeMs / 1000) return "stale";
 
     if (!await this.#isSigned(event, options)) return "forged";
+    // Another relay may have brought it meanwhile; it counts once against its customer's quota.
+    if (this.#seen.has(event.id)) return "duplicate";
     this.#seen.set(event.id, true);
     if (this.#deleted.get(event.id) === event.pubkey) return "cancelled";
     switch (this.#quota.take(event.pubkey)) {

@@ -2,6 +2,7 @@
 // answer is in the database before it comes here, and leaves its mark there once a relay has taken
 // it; what no relay took, or what a restart interrupted, is sent again as it stands.
 // Never signs anything, never sends two different answers to one request.
+import { LRUCache } from "lru-cache";
 import type { DvmBase } from "./deps.ts";
 import { unixSeconds } from "../lib/clock.ts";
 import type { Count } from "../lib/cycle.ts";
@@ -12,7 +13,7 @@ import type { TaskGroup } from "../lib/task_group.ts";
 import { type NostrEvent, parseEvent } from "../model/event.ts";
 import { parseRelayUrl, type RelayUrl } from "../model/relay_url.ts";
 import type { PublisherOutcome } from "../nostr/publisher.ts";
-import { markPublished, unpublishedAnswers } from "../store/dvm_jobs.ts";
+import { type AnswerRow, markPublished, unpublishedAnswers } from "../store/dvm_jobs.ts";
 
 /**
  * Letters on their way at once. The publisher keeps a queue a relay, so one slow relay holds up no
@@ -24,6 +25,8 @@ const LETTER_TIMEOUT_MS = 60_000;
 /** How often answers that are not out yet are looked for. */
 const SWEEP_INTERVAL_MS = 60_000;
 const SWEEP_LIMIT = 500;
+/** Answers whose last try is remembered; one that is forgotten is tried again sooner. */
+const MAX_TRIED = 10_000;
 /** After so long nobody waits any more, and the answer counts as out. */
 const GIVE_UP_SECONDS = 86_400;
 
@@ -44,6 +47,10 @@ export class Outbox {
   readonly #permits = new Semaphore(MAX_LETTERS);
   // Requests whose terminal answers are on their way: the sweep leaves them alone.
   readonly #onTheWay = new Set<string>();
+  // When the sweep last sent each answer, Unix seconds.
+  readonly #tried = new LRUCache<string, number>({ max: MAX_TRIED });
+  // Where the last sweep ended: the next one goes on behind it.
+  #swept: Pick<AnswerRow, "answeredAt" | "requestId"> | undefined;
   readonly #log = logger("dvm");
 
   /** Letters travel as tasks of the group, and end with it. */
@@ -124,9 +131,15 @@ export class Outbox {
     }
   }
 
+  /**
+   * A page of what is not out yet, the next one each time, so that answers which nobody takes stand in
+   * no other's way. Those are sent ever less often: when as much time has gone by as at the last try.
+   */
   async #sweep(signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#base;
-    const answers = await unpublishedAnswers(store, { limit: SWEEP_LIMIT, signal });
+    const after = this.#swept;
+    const answers = await unpublishedAnswers(store, { limit: SWEEP_LIMIT, after, signal });
+    this.#swept = answers.length < SWEEP_LIMIT ? undefined : answers.at(-1);
     for (const { requestId, answer, answeredAt, request } of answers) {
       if (this.#onTheWay.has(requestId)) continue;
       const at = unixSeconds(clock);
@@ -137,6 +150,9 @@ export class Outbox {
         await markPublished(store, requestId, { at, signal });
         continue;
       }
+      const tried = this.#tried.get(requestId);
+      if (tried !== undefined && at - tried < tried - answeredAt) continue;
+      this.#tried.set(requestId, at);
       this.#count("answers_republished");
       await this.post({ event: event.value, request: asked.value, isTerminal: true }, { signal });
     }

@@ -148,10 +148,14 @@ export function markPublished(
   }, { retry: true, signal: o.signal });
 }
 
-/** Answers that are kept and not out yet, oldest first. */
+/** Answers that are kept and not out yet, oldest first, after the one that is named. */
 export function unpublishedAnswers(
   store: Store,
-  o: { limit: number; signal?: AbortSignal },
+  o: {
+    limit: number;
+    after?: Pick<AnswerRow, "answeredAt" | "requestId"> | undefined;
+    signal?: AbortSignal;
+  },
 ): Promise<AnswerRow[]> {
   return store.run("dvm_unpublished", async (sql) => {
     const rows = await sql<
@@ -166,7 +170,10 @@ export function unpublishedAnswers(
     >`
       select encode(request_id, 'hex') as "requestId", state, answer, answered_at as "answeredAt",
         request, relay_url as "relayUrl"
-      from dvm_job where answer is not null and published_at is null
+      from dvm_job where answer is not null and published_at is null ${
+      o.after === undefined ? sql`` : sql`and (answered_at, request_id)
+          > (${o.after.answeredAt}::bigint, decode(${o.after.requestId}, 'hex'))`
+    }
       order by answered_at, request_id limit ${o.limit}`;
     return rows.map(({ relayUrl, ...row }) => relayUrl === null ? row : { ...row, relayUrl });
   }, { retry: true, signal: o.signal });
