@@ -184,7 +184,7 @@ export class PublishLane {
       if (paceMs > 0) await clock.sleep(paceMs, { signal: job.signal });
       job.attempts += 1;
       const outcome = await this.#attempt(job);
-      if (!isSilence(outcome)) this.#silences = 0;
+      if (isAnswer(outcome)) this.#silences = 0;
       if (outcome.ok || !isTransient(outcome)) return outcome;
       if (job.attempts >= attempts) {
         await this.#leaveAlone(outcome);
@@ -277,11 +277,14 @@ type Untried =
 
 type Failed = Exclude<Untried, { ok: true }>;
 
+/** A word on the event itself. */
+function isAnswer(outcome: Untried): boolean {
+  return outcome.ok || (outcome.reason === "rejected" && outcome.prefix !== "rate-limited");
+}
+
 /** No answer to an event, or the one that asks for fewer. */
-function isSilence(outcome: Untried): boolean {
-  if (outcome.ok) return false;
-  return outcome.reason === "timeout" ||
-    (outcome.reason === "rejected" && outcome.prefix === "rate-limited");
+function isSilence(outcome: Failed): boolean {
+  return outcome.reason === "timeout" || (outcome.reason === "rejected" && !isAnswer(outcome));
 }
 
 function isTransient(outcome: Failed): boolean {
