@@ -1,5 +1,6 @@
 // Answers that no relay takes: each is sent again, ever less often, and none is in another's way.
 import assert from "node:assert/strict";
+import type { DvmBase } from "../../src/dvm/deps.ts";
 import { Outbox } from "../../src/dvm/outbox.ts";
 import { TaskGroup } from "../../src/lib/task_group.ts";
 import { tagValue } from "../../src/model/event.ts";
@@ -37,12 +38,12 @@ storeTest("an answer that nobody takes is sent ever less often, behind no other"
   const clock = new ManualClock(at * 1000);
   const sent = new Map<string, number>();
   let letters = 0;
-  const refused = { ok: false, reason: "refused" } as const;
+  const refused = { ok: false, reason: "rejected", elapsedMs: 1, attempts: 1 } as const;
   const base = await baseOf(store, {
     verifier,
     clock,
     publisher: {
-      publish(event, options) {
+      publish(event, options): ReturnType<DvmBase["publisher"]["publish"]> {
         // The customers name no relays of theirs.
         if (options?.relays?.length === 0) return Promise.resolve(new Map());
         const job = tagValue(event, "e") ?? "";
