@@ -71,6 +71,8 @@ export interface TailRequest {
   filter: Filter;
   /** Nothing older is archived, Unix seconds. */
   since: number;
+  /** Nothing newer is archived, Unix seconds; then only what comes late is. */
+  until?: number | undefined;
   /** What was followed before. */
   spans: readonly CoverageWindow[];
 }
@@ -184,16 +186,19 @@ export class Tail {
   /** Subscribes, and archives what comes until the subscription ends. */
   async #follow(connection: RelayConnection, signal: AbortSignal): Promise<SubscriptionEnd> {
     const { limits, clock } = this.#deps;
-    const { filter } = this.request;
     this.#state = "catching_up";
     const startedAt = unixSeconds(clock);
     const since = this.#since(startedAt);
     await using group = new TaskGroup({ signal });
-    await using subscription = connection.subscribe([
-      { ...filter, since, limit: limits.catchUpEvents },
-      // And whatever comes live, however old: late arrivals are seen by nobody else.
-      { ...filter, ...(this.request.since > 0 ? { since: this.request.since } : {}), limit: 1 },
-    ], { idleMs: limits.idleMs, signal: group.signal });
+    // What comes live, however old, too: late arrivals are seen by nobody else.
+    const filters = [{ ...this.#archived, limit: 1 }];
+    if (since <= (this.request.until ?? Infinity)) {
+      filters.unshift({ ...this.#archived, since, limit: limits.catchUpEvents });
+    }
+    await using subscription = connection.subscribe(filters, {
+      idleMs: limits.idleMs,
+      signal: group.signal,
+    });
     const batches = new MicroBatches<Item>({
       maxItems: limits.batchEvents,
       gatherMs: limits.batchMs,
@@ -250,13 +255,13 @@ export class Tail {
 
   async #page(items: readonly Item[], signal: AbortSignal): Promise<PageResult> {
     const { ingest, clock, count } = this.#deps;
-    const { relayId, filter, since } = this.request;
+    const { relayId, filter } = this.request;
     const events = items.flatMap((item) => item === "eose" ? [] : [item.event]);
     const kept = events.filter((event) => !isUnwantedEphemeral(event, filter));
     if (kept.length < events.length) count("ephemeral", events.length - kept.length);
     const result = await ingest.page({
       relayId,
-      filter: since > 0 ? { ...filter, since } : filter,
+      filter: this.#archived,
       events: kept,
       seenAt: unixSeconds(clock),
     }, { signal });
@@ -272,6 +277,16 @@ export class Tail {
       if (event.created_at >= startedAt) lag(Math.max(0, now - event.created_at));
       else count("late_arrivals");
     }
+  }
+
+  /** All that is archived of the relay. */
+  get #archived(): Filter {
+    const { filter, since, until } = this.request;
+    return {
+      ...filter,
+      ...(since > 0 ? { since } : {}),
+      ...(until === undefined ? {} : { until }),
+    };
   }
 
   /** Everything that the relay had sent by then is archived. */

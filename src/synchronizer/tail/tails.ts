@@ -220,6 +220,7 @@ class Tails {
       relayId: claim.id,
       filter,
       since,
+      until: request.until,
       // What was followed under another filter says nothing of this one.
       spans: claim.filter === filterKey ? claim.spans : [],
     });

@@ -1,20 +1,13 @@
 // The live half: events are archived as they come, what was followed is written down and not asked
 // for again, a session that ends comes again, and nothing is called complete on a relay's word.
 import assert from "node:assert/strict";
-import { createIngest } from "../../../src/ingest/ingest.ts";
 import { systemClock, unixSeconds } from "../../../src/lib/clock.ts";
-import { type Counts, CycleRunner, type CycleStatus } from "../../../src/lib/cycle.ts";
 import type { NostrEvent } from "../../../src/model/event.ts";
 import type { CoverageWindow } from "../../../src/model/coverage.ts";
-import type { RelayUrl } from "../../../src/model/relay_url.ts";
-import { HostSlots } from "../../../src/net/host_slots.ts";
-import { generateSecretKey, localSigner } from "../../../src/nostr/signer.ts";
 import type { Store } from "../../../src/store/connect.ts";
 import { readTailSpans } from "../../../src/store/relay_tails.ts";
-import { insertRelays, relaysByUrl } from "../../../src/store/relays.ts";
-import { PriorityList } from "../../../src/synchronizer/priority_list.ts";
-import { createTails, type TailsDeps } from "../../../src/synchronizer/tail/tails.ts";
-import { openVerifier } from "../../../src/verify/verifier.ts";
+import type { RelayUrl } from "../../../src/model/relay_url.ts";
+import { relaysByUrl } from "../../../src/store/relays.ts";
 import {
   authWall,
   cap,
@@ -24,23 +17,10 @@ import {
   startHostileRelay,
   supportsNegentropy,
 } from "../../relay/mod.ts";
-import { makeAuthor, signEvent } from "../../support/events.ts";
-import { testConfig, testDialer } from "../../support/stages.ts";
 import { storeTest } from "../../support/store.ts";
 import { eventually } from "../../support/within.ts";
 import { openArchive, words } from "../archive.ts";
-
-const author = makeAuthor(7, 7);
-let serial = 0;
-
-/** A note of so many seconds ago. */
-function note(secondsAgo = 0, kind = 1): NostrEvent {
-  const created_at = unixSeconds(systemClock) - secondsAgo;
-  return signEvent(author, { kind, created_at, tags: [], content: `note ${++serial}` });
-}
-
-/** Short times: what was followed is written down at once, and nothing has to settle. */
-const SETTINGS = ["synchronizer.settle=0s", "synchronizer.tail.overlap=5s"];
+import { addOnline, count, note, restsOf, startTails } from "./running_tails.ts";
 
 storeTest("live events are archived within moments, once, with their sightings", async (store) => {
   await using one = await startHostileRelay({ events: [note(3)] });
@@ -72,6 +52,20 @@ storeTest("an old event that comes late is archived when it comes", async (store
   await eventually("it is archived", async () => await count(store, "event") === 1);
   assert.equal(tails.counts["late_arrivals"], 1);
 });
+
+storeTest("what is not to be archived is not, when it comes live", async (store) => {
+  await using relay = await startHostileRelay({ events: [note(50), note(5)] });
+  await addOnline(store, relay.url);
+  const now = unixSeconds(systemClock);
+  await using tails = await startTails(store, [
+    `synchronizer.since=${new Date((now - 1000) * 1000).toISOString()}`,
+    `synchronizer.until=${new Date((now - 30) * 1000).toISOString()}`,
+  ]);
+  await tails.untilLive(1);
+  for (const event of [note(2000), note(), note(100)]) relay.inject(event);
+  await eventually("the late one", async () => await count(store, "event") === 2);
+  assert.equal(tails.counts["events_received"], 2, "the others were not even asked for");
+}, { kinds: ["pglite"] });
 
 storeTest("what was followed is not asked for again, nor called complete", async (store) => {
   const old = [note(5000), note(4000)];
@@ -291,99 +285,8 @@ async function followed(
   return newest;
 }
 
-/** The live half at work, as a process has it. */
-interface RunningTails extends AsyncDisposable {
-  readonly counts: Counts;
-  readonly lags: number[];
-  status(): CycleStatus;
-  untilLive(relays: number): Promise<void>;
-  /** Ends it without giving anything back. */
-  kill(): Promise<void>;
-}
-
-async function startTails(store: Store, sets: readonly string[] = []): Promise<RunningTails> {
-  const config = await testConfig(...SETTINGS, ...sets);
-  const verifier = await openVerifier({ workers: 1 });
-  const ingest = createIngest({ store, verifier });
-  const lags: number[] = [];
-  const deps: TailsDeps = {
-    store,
-    ingest,
-    dialer: testDialer(config),
-    slots: new HostSlots(),
-    signer: localSigner(generateSecretKey()),
-    priority: new PriorityList(config.synchronizer.priority),
-    config,
-    metrics: { page: () => {}, turn: () => {}, tailLag: (seconds) => void lags.push(seconds) },
-  };
-  const abort = new AbortController();
-  const runner = new CycleRunner(createTails(deps), {
-    intervalMs: 1000,
-    maxConsecutiveFailures: 1,
-  });
-  const running = runner.run({ signal: abort.signal });
-  const stop = async (): Promise<void> => {
-    abort.abort();
-    await running;
-    await ingest[Symbol.asyncDispose]();
-    await verifier[Symbol.asyncDispose]();
-  };
-  let stopped: Promise<void> | undefined;
-  return {
-    get counts() {
-      return runner.status().totals;
-    },
-    lags,
-    status: () => runner.status(),
-    untilLive: (relays) =>
-      eventually(
-        () => `${relays} live: ${JSON.stringify(runner.status())}`,
-        () => runner.status().now?.["relays_live"] === relays,
-      ),
-    kill: async () => {
-      // Its leases stay where they are until their time has passed.
-      await (stopped ??= stop());
-      await store.run(
-        "as after a kill",
-        (sql) =>
-          sql`update relay_tail set claimed_until = ${unixSeconds(systemClock) + 2}
-          where claimed_until = 0`,
-      );
-    },
-    [Symbol.asyncDispose]: () => stopped ??= stop(),
-  };
-}
-
-async function addOnline(store: Store, ...urls: RelayUrl[]): Promise<void> {
-  await insertRelays(store, urls, { at: 1 });
-  await store.run(
-    "online",
-    async (sql) => void await sql`update relay_status set state = 'online'`,
-  );
-}
-
 async function idOf(store: Store, url: RelayUrl): Promise<number> {
   const id = (await relaysByUrl(store, [url])).get(url);
   assert.ok(id !== undefined);
   return id;
-}
-
-async function count(store: Store, table: "event" | "event_relay"): Promise<number> {
-  return await store.run(
-    "count",
-    async (sql) =>
-      (await sql<{ n: number }[]>`select count(*)::int as n from ${sql(table)}`)[0]?.n ?? 0,
-  );
-}
-
-/** Seconds until each relay may be followed. */
-async function restsOf(store: Store): Promise<Map<string, number>> {
-  const now = unixSeconds(systemClock);
-  const rows = await store.run(
-    "rests",
-    (sql) =>
-      sql<{ url: string; at: number }[]>`
-      select r.url, t.due_at as at from relay r join relay_tail t on t.relay_id = r.id`,
-  );
-  return new Map(rows.map((row) => [row.url, row.at - now]));
 }
