@@ -42,7 +42,7 @@ const PROOFS: readonly [command: RegExp, proof: Proof][] = [
   [/^deno task test:pgbouncer$/, { workflow: "deno task test:pgbouncer" }],
   [/^deno task demo$/, { workflow: "deno task demo" }],
   [/^deno task demo --(?:split|light)$/, { test: HERE, says: "task demo --" }],
-  [/^deno task soak --minutes 30$/, { workflow: "deno task soak --minutes 1" }],
+  [/^deno task soak --minutes 30$/, { workflow: "deno task soak --minutes 3" }],
   [/^deno task bench /, { workflow: "deno task bench verify --json" }],
   [/^deno task reference$/, { test: "tests/config/render_test.ts", says: "reference.yaml" }],
   [/^deno task compile$/, { test: "tests/deployments/binary_test.ts", says: "compileArgs" }],

@@ -92,7 +92,7 @@ class Farm {
     this.story.events = first.length;
   }
 
-  /** New events and faults, until calm. */
+  /** New events and faults, until calm; then everybody is well again. */
   async live(): Promise<void> {
     let faultAtMs = performance.now();
     while (!this.#calm.signal.aborted) {
@@ -104,12 +104,12 @@ class Farm {
       faultAtMs += FAULT_EVERY_MS;
       if (this.#ill.size < this.#options.ill) await this.#fallIll();
     }
+    await this.#recover(Infinity);
   }
 
-  /** Everybody is well again and nothing new comes. */
-  async calm(): Promise<void> {
+  /** Nothing new comes from now on; who waits for `live` waits for the last to be well. */
+  calm(): void {
     this.#calm.abort();
-    await this.#recover(Infinity);
   }
 
   held(): Held[] {
@@ -191,7 +191,7 @@ if (import.meta.main) {
     for (const line of lines) {
       const [word, file] = line.split(" ");
       if (word === "calm") {
-        await farm.calm();
+        farm.calm();
         await living;
       } else if (word === "held" && file !== undefined) {
         await Deno.writeTextFile(file, JSON.stringify(farm.held()));

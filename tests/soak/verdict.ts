@@ -7,9 +7,14 @@ import { judgeMemory, type Sample } from "./measure.ts";
 /** With a server of its own the process is smaller than with PostgreSQL inside. */
 const MAX_MB = { postgres: 400, pglite: 700 } as const;
 
+/** With fewer samples nothing can be said of its memory. */
+const MIN_SAMPLES = 10;
+
 /** What was seen while it ran. */
 export interface Run {
   samples: Sample[];
+  /** Looks that gave no sample. */
+  missed: number;
   jobs: { asked: number; answered: number; slowestMs: number };
   requests: number;
   /** Requests without the answer that was due, by path and status. */
@@ -48,6 +53,12 @@ export function judge(
       mb(memory.peakMb),
       mb(memory.lastMb),
     ].join(", "),
+  );
+  summary.add(
+    "Its metrics were there at every look",
+    `${run.samples.length} times, ${run.missed} times not`,
+    run.missed === 0 && run.samples.length >= MIN_SAMPLES &&
+      exposition.includes("\nbigbrotr_cycles_total{"),
   );
   summary.add(
     "Memory is flat after the warm-up",
