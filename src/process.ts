@@ -7,6 +7,7 @@
 import type { Config } from "./config/config.ts";
 import { type Stage, STAGES } from "./config/stages.ts";
 import { Context } from "./context.ts";
+import { aborted } from "./lib/aborted.ts";
 import { type Clock, systemClock, unixSeconds } from "./lib/clock.ts";
 import { CycleRunner, type CycleStatus } from "./lib/cycle.ts";
 import { deadline } from "./lib/deadline.ts";
@@ -149,6 +150,11 @@ async function runStages(
     working.push(task);
     group.spawn(door.name, (signal) => task.run({ signal }));
   }
+  // Beside the stages' ends, not after them: requests under way have seconds, and so have we.
+  group.spawn("doors", async (signal) => {
+    await aborted(signal);
+    await doors.disposeAsync();
+  });
   group.spawn("status", (signal) => keeper.run(signal));
   const { networks } = context.config;
   group.spawn(

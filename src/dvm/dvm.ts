@@ -14,6 +14,7 @@ import { Quota } from "./quota.ts";
 import type { DvmConfig } from "../config/dvm.ts";
 import type { IdentityConfig } from "../config/identity.ts";
 import { formatProblems } from "../config/problem.ts";
+import { aborted } from "../lib/aborted.ts";
 import { type Clock, systemClock, unixSeconds } from "../lib/clock.ts";
 import type { CycleStatus } from "../lib/cycle.ts";
 import { logger } from "../lib/log.ts";
@@ -316,11 +317,4 @@ class Machine implements Dvm {
     totals[name] = (totals[name] ?? 0) + n;
     this.#status.lastProgressAt = unixSeconds(this.#clock);
   };
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }
