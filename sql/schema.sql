@@ -1374,13 +1374,15 @@ CREATE OR REPLACE FUNCTION public.event_relay_insert(event_seqs bigint[], relay_
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-declare n int;
+declare n int; wanted bigint[]; held bigint[];
 begin
   perform pg_advisory_xact_lock_shared(ingest_lock());
+  wanted := array(select distinct s from unnest(event_seqs) as s);
+  held := array(select e.seq from event e where e.seq = any (wanted));
   insert into event_relay (event_seq, relay_id, seen_at)
   select g.event_seq, g.relay_id, g.seen_at - 1577836800
   from unnest(event_seqs, relay_ids, seen_ats) as g(event_seq, relay_id, seen_at)
-  where (select true from event e where e.seq = g.event_seq)
+  where cardinality(held) = cardinality(wanted) or g.event_seq = any (held)
   on conflict do nothing;
   get diagnostics n = row_count;
   return n;

@@ -140,16 +140,20 @@ begin
 end $$;
 
 -- Sightings by sequence number; seen_ats are Unix seconds. Gives the number of new ones. One of an
--- event that was deleted meanwhile is left out (0.8 µs each; a foreign key's trigger takes 5).
+-- event that was deleted meanwhile is left out. The lock keeps deletions away, so the events are asked
+-- for once, and each sighting only when one of them is missing: 5.9 µs a sighting in all, 6.7 with a
+-- look-up for each, 11 with a foreign key's trigger.
 create function event_relay_insert(event_seqs bigint[], relay_ids int[], seen_ats bigint[])
 returns int language plpgsql as $$
-declare n int;
+declare n int; wanted bigint[]; held bigint[];
 begin
   perform pg_advisory_xact_lock_shared(ingest_lock());
+  wanted := array(select distinct s from unnest(event_seqs) as s);
+  held := array(select e.seq from event e where e.seq = any (wanted));
   insert into event_relay (event_seq, relay_id, seen_at)
   select g.event_seq, g.relay_id, g.seen_at - 1577836800
   from unnest(event_seqs, relay_ids, seen_ats) as g(event_seq, relay_id, seen_at)
-  where (select true from event e where e.seq = g.event_seq)
+  where cardinality(held) = cardinality(wanted) or g.event_seq = any (held)
   on conflict do nothing;
   get diagnostics n = row_count;
   return n;
