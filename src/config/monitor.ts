@@ -165,7 +165,12 @@ export const monitorSection = group(
     ),
     publish: group("Publishing to Nostr: kinds 30166 and 10166, 0 and 10002.", {
       enabled: flag(true, "Whether anything is published to the relays named here."),
-      relays: relayUrls([], "Where to; while empty, nothing is published to anybody.", { max: 50 }),
+      relays: relayUrls(
+        [],
+        "Where to; while empty, nothing is published to anybody. Reports on relays of the network " +
+          "local go to those on it alone.",
+        { max: 50 },
+      ),
       refresh: duration("24h", "How old kinds 10166, 0 and 10002 may become unchanged.", {
         min: "1m",
         max: "30d",

@@ -5,12 +5,14 @@
 import type { Count } from "../lib/cycle.ts";
 import { mapConcurrent } from "../lib/pool.ts";
 import type { Check } from "../model/check.ts";
+import type { RelayUrl } from "../model/relay_url.ts";
 import type { Publisher } from "../nostr/publisher.ts";
 import { buildDelta, type DeltaStatus, type RelayDelta } from "../nostr/relay_delta.ts";
 import type { EventTemplate, Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import type { CheckClaim } from "../store/relay_checks.ts";
 import { type LatestDocument, readLatestDocuments } from "../store/relay_documents.ts";
+import type { Boards } from "./boards.ts";
 import { changesBetween, COMPARED } from "./changes.ts";
 import { documentsOf, type KeptDocument } from "./kept.ts";
 import type { NextStanding } from "./ladder.ts";
@@ -29,6 +31,7 @@ export interface DeltaDeps {
   store: Store;
   signer: Signer;
   publisher: Publisher;
+  boards: Boards;
   count: Count;
 }
 
@@ -38,7 +41,7 @@ const AT_ONCE = 10;
 export class DeltaPublisher {
   readonly #deps: DeltaDeps;
   /** By their characters. */
-  readonly #queue = new Outbound<EventTemplate>();
+  readonly #queue = new Outbound<{ template: EventTemplate; relays: readonly RelayUrl[] }>();
 
   constructor(deps: DeltaDeps) {
     this.#deps = deps;
@@ -52,13 +55,14 @@ export class DeltaPublisher {
     return readLatestDocuments(this.#deps.store, relayIds, COMPARED, options);
   }
 
-  /** Takes a check that is stored. Without a change, or without room, nothing is published. */
+  /** Takes a check that is stored. Without a change, readers or room, nothing is published. */
   offer(observed: Observed, before: readonly KeptDocument[]): void {
-    const delta = deltaOf(observed, before);
+    const relays = this.#deps.boards(observed.check.network);
+    const delta = relays.length === 0 ? undefined : deltaOf(observed, before);
     if (delta === undefined) return;
     const template = buildDelta(delta, observed.check.checkedAt);
     const size = JSON.stringify(template).length;
-    if (!this.#queue.offer(template, size)) this.#deps.count("deltas_dropped");
+    if (!this.#queue.offer({ template, relays }, size)) this.#deps.count("deltas_dropped");
   }
 
   /** Resolves once all that was taken is out or given up; never, when publishing has failed. */
@@ -74,12 +78,17 @@ export class DeltaPublisher {
   /** Publishes what is offered, until closed and drained. Rejects when aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { signer, publisher, count } = this.#deps;
-    const work = mapConcurrent(this.#queue.pieces(), AT_ONCE, async (template, inner) => {
-      const event = await signer.sign(template);
-      const outcomes = await publisher.publish(event, { signal: inner });
-      inner.throwIfAborted();
-      return outcomes;
-    }, { signal });
+    const work = mapConcurrent(
+      this.#queue.pieces(),
+      AT_ONCE,
+      async ({ template, relays }, inner) => {
+        const event = await signer.sign(template);
+        const outcomes = await publisher.publish(event, { relays, signal: inner });
+        inner.throwIfAborted();
+        return outcomes;
+      },
+      { signal },
+    );
     for await (const outcomes of work) {
       countOutcomes("delta", outcomes, count);
       this.#queue.done();

@@ -12,6 +12,7 @@ import type { Publisher } from "../nostr/publisher.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { announce, type AnnouncementSections } from "./announcements.ts";
+import { boardsOf } from "./boards.ts";
 import { DeltaPublisher } from "./deltas.ts";
 import { sendNotices } from "./notices.ts";
 import { Reporter } from "./reporter.ts";
@@ -54,10 +55,12 @@ export class Publishing implements AsyncDisposable {
     this.#group = new TaskGroup(options);
     const publisher = monitor.publish.relays.length > 0 ? this.#publisher : undefined;
     if (publisher === undefined) return;
+    const boards = boardsOf(monitor.publish.relays);
     const reporter = new Reporter({
       store,
       signer,
       publisher,
+      boards,
       frequencyMs: monitor.checkIntervalMs,
       // A relay that failed to answer once at its time has the next one.
       keptMs: 2.5 * Math.max(monitor.writeIntervalMs, monitor.capabilityIntervalMs),
@@ -71,7 +74,7 @@ export class Publishing implements AsyncDisposable {
       (signal) => announce({ store, signer, publisher, config, settings, clock, count }, signal),
     );
     if (!monitor.publish.deltas) return;
-    const deltas = new DeltaPublisher({ store, signer, publisher, count });
+    const deltas = new DeltaPublisher({ store, signer, publisher, boards, count });
     this.deltas = deltas;
     this.#group.spawn("deltas", (signal) => deltas.run(signal));
   }

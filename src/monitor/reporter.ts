@@ -13,6 +13,7 @@ import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
 import { putReports, readReports, type ReportRow } from "../store/relay_checks.ts";
 import { readLatestDocuments } from "../store/relay_documents.ts";
+import type { Boards } from "./boards.ts";
 import { type KeptFacts, keptFacts, READ_BACK } from "./kept.ts";
 import { Outbound } from "./outbound.ts";
 import { countOutcomes } from "./outcomes.ts";
@@ -23,6 +24,7 @@ export interface ReporterDeps {
   store: Store;
   signer: Signer;
   publisher: Publisher;
+  boards: Boards;
   /** Within which each report is renewed: what kind 10166 promises. */
   frequencyMs: number;
   /** How long what an earlier check found may stand in for a part that is due more seldom. */
@@ -54,9 +56,9 @@ export class Reporter {
     this.#deps = deps;
   }
 
-  /** Takes a check that is stored. Without proof of life, or without room, nothing is reported. */
+  /** Takes a check that is stored. Without proof of life, readers or room, nothing is reported. */
   offer(relayId: number, check: Check): void {
-    if (!check.open.ok) return;
+    if (!check.open.ok || this.#deps.boards(check.network).length === 0) return;
     const bytes = check.nip11?.ok ? check.nip11.bytes : 0;
     if (!this.#queue.offer({ relayId, check }, bytes)) this.#deps.count("reports_deferred");
   }
@@ -116,7 +118,7 @@ export class Reporter {
     { before, kept }: { before: ReportRow | undefined; kept: KeptFacts },
     signal: AbortSignal,
   ): Promise<ReportRow | undefined> {
-    const { signer, publisher, clock, frequencyMs, count } = this.#deps;
+    const { signer, publisher, boards, clock, frequencyMs, count } = this.#deps;
     const report = reportOf(check, kept);
     if (report === undefined) return undefined;
     const now = unixSeconds(clock);
@@ -133,7 +135,7 @@ export class Reporter {
     // NIP-01 lets the lowest id win a tie; a later second leaves nothing to chance.
     const createdAt = Math.max(now, (before?.publishedAt ?? 0) + 1);
     const event = await signer.sign(buildReport(report, createdAt));
-    const outcomes = await publisher.publish(event, { signal });
+    const outcomes = await publisher.publish(event, { relays: boards(check.network), signal });
     signal.throwIfAborted();
     const accepted = countOutcomes("report", outcomes, count);
     if (accepted === 0) {

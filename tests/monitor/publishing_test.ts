@@ -17,6 +17,7 @@ import {
   authWall,
   closedWith,
   delayMs,
+  type HostileRelay,
   http200,
   ignoresNegentropy,
   nip11,
@@ -44,9 +45,9 @@ function configFor(relays: readonly RelayUrl[], ...sets: string[]): Promise<Conf
   return testConfig(`monitor.publish.relays=${JSON.stringify(relays)}`, ...sets);
 }
 
-function publisherFor(config: Config): Publisher {
+function publisherFor(config: Config, dialer = testDialer(config)): Publisher {
   return openPublisher({
-    dialer: testDialer(config),
+    dialer,
     relays: config.monitor.publish.relays,
     signer,
     pacingMs: 0,
@@ -60,10 +61,11 @@ function monitorOf(
   config: Config,
   clock: ManualClock,
   publisher: Publisher,
+  dialer = testDialer(config),
 ): CycleTask {
   return createMonitor({
     store,
-    dialer: testDialer(config),
+    dialer,
     slots: new HostSlots(),
     signer,
     publisher,
@@ -217,6 +219,30 @@ storeTest(
     assert.equal([...tags].at(-1), '[["N","1"],["N","11"],["N","42"],["R","!auth"]]');
   },
 );
+
+storeTest("what stands on our own network is told to nobody outside of it", async (store) => {
+  await using world = await startHostileRelay();
+  await using ours = await startHostileRelay();
+  await using inside = await startHostileRelay();
+  await using outside = await startHostileRelay();
+  const clock = clockAtNow();
+  const named = world.urlFor("board.example.com");
+  const config = await configFor([named, ours.url], "monitor.publish.deltas=true");
+  const dialer = testDialer(config, { resolve: () => Promise.resolve(["127.0.0.1"]) });
+  await using publisher = publisherFor(config, dialer);
+  const relay = outside.urlFor("relay.example.com");
+  await insertRelays(store, [inside.url, relay], { at: 1 });
+  await runCycle(monitorOf(store, config, clock, publisher, dialer));
+  const told = (board: HostileRelay): string[] =>
+    board.seen.events.flatMap(({ kind, tags }) =>
+      kind === 30166 || kind === 1066 ? [`${kind} ${tags[0]?.[1]}`] : []
+    ).sort();
+  assert.deepEqual(told(world), [`1066 ${relay}`, `30166 ${relay}`]);
+  assert.deepEqual(
+    told(ours),
+    [1066, 30166].flatMap((kind) => [`${kind} ${inside.url}`, `${kind} ${relay}`]),
+  );
+});
 
 storeTest("a relay that dies gets no further report", async (store) => {
   await using board = await startHostileRelay();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
+import { boardsOf } from "../../src/monitor/boards.ts";
 import { Reporter } from "../../src/monitor/reporter.ts";
 import { openPublisher } from "../../src/nostr/publisher.ts";
 import { startHostileRelay } from "../relay/mod.ts";
@@ -24,6 +25,7 @@ storeTest(
       store,
       signer,
       publisher,
+      boards: boardsOf([board.url]),
       frequencyMs: 3_600_000,
       keptMs: 3_600_000,
       clock,
