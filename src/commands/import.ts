@@ -44,7 +44,7 @@ export const importCommand: CommandSpec = {
   run,
 };
 
-/** Events in one page of ingest; two pages are on their way at a time. */
+/** Events in one page of ingest; a few pages are on their way at a time. */
 const PAGE_EVENTS = 500;
 const PAGE_BYTES = 4 * 1024 * 1024;
 const PAGES_AT_ONCE = 3;

@@ -4,6 +4,7 @@ import { filterCondition } from "../store/filter_sql.ts";
 import type { NostrEvent } from "../model/event.ts";
 import { type Filter, filterMatcher } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
+import { textArray } from "../store/pg_text.ts";
 import type { ParamProblem } from "./query.ts";
 import type { Fragment, Read } from "./read.ts";
 
@@ -39,12 +40,13 @@ export async function relayIdsOf(
   sql: Read,
   urls: readonly RelayUrl[],
 ): Promise<{ ids: number[]; problems: ParamProblem[] }> {
-  const ids: number[] = [];
-  const problems: ParamProblem[] = [];
-  for (const url of urls) {
-    const [row] = await sql<{ id: number }[]>`select id from relay where url = ${url}`;
-    if (row !== undefined) ids.push(row.id);
-    else problems.push({ field: "relay", problem: `is not a relay that we know: ${url}` });
-  }
-  return { ids, problems };
+  if (urls.length === 0) return { ids: [], problems: [] };
+  const rows = await sql<{ id: number; url: RelayUrl }[]>`
+    select id, url from relay where url = any (${textArray(urls)}::text[])`;
+  const known = new Set(rows.map(({ url }) => url));
+  return {
+    ids: rows.map(({ id }) => id),
+    problems: urls.filter((url) => !known.has(url))
+      .map((url) => ({ field: "relay", problem: `is not a relay that we know: ${url}` })),
+  };
 }
