@@ -1,6 +1,7 @@
 // A comparison by sums (NIP-77): one message with a fingerprint for each group of segments, and from
 // the answer which of them differ. In: an open session and our groups. Out: windows that are not the
-// same on both sides; only their ids need be read. Never says "same" of what the answer leaves out.
+// same on both sides; only their ids need be read. What an answer leaves out is the same, as the
+// protocol has it, so an answer that can't be read to its end says nothing.
 import type { CoverageWindow } from "../../model/coverage.ts";
 import type { SubscriptionEnd } from "../../nostr/exchange.ts";
 import type { NegentropySession } from "../../nostr/negentropy.ts";

@@ -1,6 +1,7 @@
 // Events by their ids: what a reconciliation has shown to be missing is downloaded in batches, with
 // several requests in flight. In: ids. Out: ingested events, and the ids that the relay did not
-// give. Learns how many it gives at a time, and gives up on one that lists what it does not have.
+// give. Learns how many it gives at a time, and how many requests, and gives up on one that lists what
+// it does not have.
 import type { PageResult } from "../../ingest/ingest.ts";
 import type { PageAnswer } from "../page.ts";
 import type { OpenReason } from "../reasons.ts";
@@ -58,6 +59,7 @@ class Download {
   #vain = 0;
   #idle = 0;
   #failed = false;
+  #workers = 0;
 
   constructor(ids: Iterable<string>, deps: MissingIdsDeps) {
     this.#deps = deps;
@@ -67,22 +69,32 @@ class Download {
   }
 
   async work(): Promise<void> {
+    this.#workers += 1;
     try {
       while (this.stop === undefined && !this.#failed && this.#vain < MAX_VAIN_REQUESTS) {
         this.stop = this.#deps.mustStop();
         const asked = this.stop === undefined ? this.#waiting.splice(-this.#batch) : [];
         if (asked.length === 0) return;
-        await this.#ask(asked);
+        const page = await this.#deps.byIds(asked);
+        const { accepted } = await this.#deps.take(page);
+        if (!isRefusal(page)) this.#note(asked, page, accepted);
+        else {
+          this.#waiting.push(...asked);
+          // Too many requests at a time, or too many ids in one.
+          if (this.#workers > 1) return;
+          if (asked.length === 1) this.stop = page.stop;
+          this.#batch = Math.max(1, asked.length >> 3);
+        }
       }
     } catch (error) {
       this.#failed = true;
       throw error;
+    } finally {
+      this.#workers -= 1;
     }
   }
 
-  async #ask(asked: readonly string[]): Promise<void> {
-    const page = await this.#deps.byIds(asked);
-    const { accepted } = await this.#deps.take(page);
+  #note(asked: readonly string[], page: PageAnswer, accepted: PageResult["accepted"]): void {
     let got = 0;
     for (const { id, created_at } of accepted) {
       if (!this.undelivered.delete(id)) continue;
@@ -110,6 +122,11 @@ class Download {
       if (tries < MAX_TRIES) this.#waiting.unshift(id);
     }
   }
+}
+
+/** In no words that would say more. */
+function isRefusal({ end, stop, events }: PageAnswer): boolean {
+  return end === "stopped" && (stop === "closed" || stop === "notice") && events.length === 0;
 }
 
 function claimedId(event: unknown): unknown {

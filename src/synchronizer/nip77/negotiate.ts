@@ -6,6 +6,7 @@ import { nip77 } from "nostr-tools";
 import type { CoverageWindow } from "../../model/coverage.ts";
 import type { SubscriptionEnd } from "../../nostr/exchange.ts";
 import type { NegentropySession } from "../../nostr/negentropy.ts";
+import type { OpenReason } from "../reasons.ts";
 import type { Bound, IdSet } from "./id_set.ts";
 
 /** How a reconciliation went. */
@@ -22,20 +23,32 @@ export type Negotiation =
   /** The relay ended it, or went silent. */
   | { ok: false; why: "ended"; end: SubscriptionEnd }
   /** It answers nonsense, or without an end. */
-  | { ok: false; why: "nonsense" };
+  | { ok: false; why: "nonsense" }
+  /** It answers so slowly that the time is up. */
+  | { ok: false; why: "slow" };
 
 /** In bytes; twice that in hex stays below the 64 KiB that many relays take in a message. */
 const FRAME_BYTES = 30_000;
 /** Enough for a million ids; who has not come to an end by then never will. */
 const MAX_MESSAGES = 1_000;
+/** So many are awaited whatever the time is: enough for a window with few differences. */
+const PATIENT_MESSAGES = 16;
 const TOO_MANY = /too many (?:query )?results|too many (?:records|events)|too (?:big|large)/i;
 
-/** Reconciles our ids of this window, and takes no more than `maxIds` from the relay. */
+/** Bounds of a reconciliation. */
+export interface NegotiationBounds {
+  /** Ids taken from the relay, at most. */
+  readonly maxIds: number;
+  /** Why to stop now, if there is a reason. */
+  mustStop(): OpenReason | undefined;
+}
+
+/** Reconciles our ids of this window. */
 export async function negotiate(
   session: NegentropySession,
   ours: IdSet,
   window: CoverageWindow,
-  maxIds: number,
+  { maxIds, mustStop }: NegotiationBounds,
 ): Promise<Negotiation> {
   const negentropy = new nip77.Negentropy(ours, FRAME_BYTES);
   const need = new Map<string, CoverageWindow>();
@@ -48,6 +61,8 @@ export async function negotiate(
   };
   let payload: string | null = negentropy.initiate();
   for (let messages = 0; messages < MAX_MESSAGES; messages++) {
+    const isTooLate = messages >= PATIENT_MESSAGES && mustStop() !== undefined;
+    if (isTooLate) return { ok: false, why: "slow" };
     const answer = await session.exchange(payload);
     if (!answer.ok) {
       const { end } = answer;

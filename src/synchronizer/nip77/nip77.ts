@@ -282,7 +282,6 @@ export class Nip77 {
   }
 }
 
-/** Whether the relay has answered in the protocol, if only that it is too much. */
 function signalOf({ signal }: Nip77Deps): { signal?: AbortSignal } {
   return signal === undefined ? {} : { signal };
 }

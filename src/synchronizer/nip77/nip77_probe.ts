@@ -7,6 +7,7 @@ import { IdSet } from "./id_set.ts";
 import type { SyncLimits } from "../limits.ts";
 import { negotiate, type Negotiation } from "./negotiate.ts";
 import type { PageAnswer } from "../page.ts";
+import type { OpenReason } from "../reasons.ts";
 import type { NegentropyOptions, RelaySession } from "../session.ts";
 
 /** What a probe works with. */
@@ -18,6 +19,7 @@ export interface ProbeNip77Deps {
   /** The archive's filter in this window. */
   within(window: CoverageWindow): Filter;
   take(page: PageAnswer): Promise<PageResult>;
+  mustStop(): OpenReason | undefined;
 }
 
 const NIP_NEGENTROPY = 77;
@@ -52,11 +54,14 @@ export async function probeNip77(session: RelaySession, deps: ProbeNip77Deps): P
 async function askFor(
   window: CoverageWindow,
   session: RelaySession,
-  { limits, signal, within }: ProbeNip77Deps,
+  { limits, signal, within, mustStop }: ProbeNip77Deps,
   options: NegentropyOptions,
 ): Promise<Negotiation> {
   await using negentropy = session.negentropy(within(window), { ...options, signal });
-  const found = await negotiate(negentropy, new IdSet(0), window, limits.reconcileIds);
+  const found = await negotiate(negentropy, new IdSet(0), window, {
+    maxIds: limits.reconcileIds,
+    mustStop,
+  });
   signal?.throwIfAborted();
   return found;
 }

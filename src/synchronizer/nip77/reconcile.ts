@@ -119,10 +119,11 @@ async function reconcileWindow(asked: CoverageWindow, deps: ReconcileDeps): Prom
     }
     window = ours.window;
     await using session = deps.open(window);
-    const found = await negotiate(session, ours.ids, window, deps.maxIds);
+    const found = await negotiate(session, ours.ids, window, deps);
     if (!found.ok) {
       if (found.why === "overflow") return { kind: "overflow", window };
       if (found.why === "nonsense") return { kind: "fault", fault: "nonsense", isHabit: true };
+      if (found.why === "slow") return { kind: "fault", fault: "slow", isHabit: false };
       return ended(stopReason(found.end), found.end.message);
     }
     await session[Symbol.asyncDispose]();

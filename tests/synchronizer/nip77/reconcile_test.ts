@@ -322,6 +322,73 @@ storeTest("answers without an end, or without a sense, are walked around", async
   }
 });
 
+storeTest("answers that come too slowly end when the time is up", async (store) => {
+  let nowMs = 0;
+  await using archive = await openArchive(store);
+  await archived(archive, events.slice(0, 200));
+  const honest = supportsNegentropy();
+  let messages = 0;
+  await using relay = await startHostileRelay({
+    events,
+    behaviours: [{
+      name: "neverEnds",
+      nips: [77],
+      handle: (frame, client, held) => {
+        const { since, until } = (frame.message[2] ?? {}) as { since?: number; until?: number };
+        if (frame.type === "NEG-OPEN" && since === until) {
+          return honest.handle?.(frame, client, held) ?? false;
+        }
+        if (frame.type === "NEG-OPEN" || frame.type === "NEG-MSG") {
+          messages += 1;
+          nowMs += 100_000;
+          // A fingerprint of everything that is never ours: there is always something to ask.
+          const print = messages.toString(16).padStart(32, "0");
+          client.send(JSON.stringify(["NEG-MSG", frame.message[1], `61000001${print}`]));
+        }
+        return frame.type.startsWith("NEG-");
+      },
+    }],
+  });
+  const { clock } = archive.deps;
+  assert.ok(clock);
+  archive.deps.clock = { ...clock, monotonicMs: () => nowMs };
+  const report = await second(archive, relay);
+  assert.equal(report.reason, "time_up");
+  assert.ok(messages < 30, `${messages} messages`);
+}, { kinds: ["pglite"] });
+
+storeTest("a relay that takes few ids, and few requests, gets as many", async (store) => {
+  await using archive = await openArchive(store);
+  await archived(archive, events.slice(0, 200));
+  const open = new Set<string>();
+  await using relay = await startHostileRelay({
+    events,
+    behaviours: [supportsNegentropy(), {
+      name: "fewIds",
+      handle: ({ type, message }, client) => {
+        const id = `${client.number} ${message[1]}`;
+        if (type === "CLOSE") open.delete(id);
+        if (type !== "REQ") return false;
+        const { ids = [] } = (message[2] ?? {}) as { ids?: string[] };
+        if (ids.length <= 20 && open.size === 0) {
+          open.add(id);
+          return false;
+        }
+        client.send(JSON.stringify(["CLOSED", message[1], "error: too many"]));
+        return true;
+      },
+      // Requests come while others are open.
+      *answer(steps): Iterable<Step> {
+        yield { do: "wait", ms: 20 };
+        yield* steps;
+      },
+    }],
+  });
+  const report = await second(archive, relay, { idsPerRequest: 150, pageSize: 150 });
+  assert.deepEqual(words(report.coverage), RECONCILED);
+  assert.equal((await archive.idsOf(report.relayId)).size, events.length);
+}, { kinds: ["pglite"] });
+
 storeTest("a rate limit in the middle leaves the rest open", async (store) => {
   await using archive = await openArchive(store);
   await archived(archive, events.slice(0, 200));
