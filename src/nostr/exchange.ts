@@ -68,6 +68,8 @@ export type AddressedMessage = Extract<RelayMessage, { subscriptionId: string | 
 const DAY_MS = 86_400_000;
 /** A timer so late shows that the event loop was held up. */
 const LATE_TIMER_MS = 50;
+/** So often in a row that is believed: in a loop that is always late, silence must end, too. */
+const MAX_LATE_TIMERS = 4;
 const REFUSAL = new RegExp(
   "error|invalid|could not|cannot|can't|unable|not (?:allowed|supported|permitted|authori)|" +
     "unsupported|refus|reject|denied|restrict|block|banned|forbid|too (?:many|large|big|long)|" +
@@ -87,6 +89,7 @@ export abstract class Exchange {
   #end: SubscriptionEnd | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #firesAtMs = 0;
+  #lateTimers = 0;
   #progressAtMs = performance.now();
   #notice: { message: string; dueMs: number } | undefined;
 
@@ -161,6 +164,7 @@ export abstract class Exchange {
   /** The relay answered something: silence starts anew, and an earlier NOTICE was no refusal. */
   protected progress(): void {
     this.#progressAtMs = performance.now();
+    this.#lateTimers = 0;
     this.#notice = undefined;
   }
 
@@ -204,7 +208,8 @@ export abstract class Exchange {
     const lateMs = nowMs - this.#firesAtMs;
     if (this.#dueMs() > nowMs) {
       this.#arm();
-    } else if (lateMs > LATE_TIMER_MS) {
+    } else if (lateMs > LATE_TIMER_MS && this.#lateTimers < MAX_LATE_TIMERS) {
+      this.#lateTimers += 1;
       // Our own loop was busy: what the relay sent meanwhile is still to be read.
       this.#arm(Math.min(lateMs, 1_000));
     } else if (this.#notice !== undefined) {

@@ -1,5 +1,6 @@
 // Pages: what they bring, and every way in which they end.
 import assert from "node:assert/strict";
+import { systemClock } from "../../src/lib/clock.ts";
 import type { SubscriptionEnd } from "../../src/nostr/relay_connection.ts";
 import {
   cap,
@@ -95,6 +96,27 @@ Deno.test("silence ends a page as idle, with what came before", async () => {
     reason: "idle",
     events: 30,
   });
+});
+
+Deno.test("silence ends a page even in a loop of ours that is always late", async () => {
+  await using relay = await startHostileRelay({ behaviours: [silent()] });
+  await using connection = await connected(relay.url);
+  let isBusy = true;
+  const busy = (async () => {
+    while (isBusy) {
+      for (const untilMs = performance.now() + 300; performance.now() < untilMs;);
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+  })();
+  const asked = connection.request({}, { idleMs: SHORT_MS }).then(({ end }) => end.reason);
+  const patience = new AbortController();
+  const given = systemClock.sleep(LONG_MS / 2, { signal: patience.signal }).catch(() =>
+    "still waiting"
+  );
+  assert.equal(await Promise.race([asked, given]), "idle");
+  isBusy = false;
+  patience.abort();
+  await Promise.all([busy, given, asked]);
 });
 
 Deno.test("the idle time counts from the last event, not from the start", async () => {
