@@ -3,6 +3,7 @@
  * workflow, or needs what no test has (Docker, root), and then its document says so.
  */
 import assert from "node:assert/strict";
+import { dirname } from "node:path";
 import { startIndependentRelay } from "../interop/nostr_relay.ts";
 import { generateEvents } from "../support/events.ts";
 import {
@@ -226,7 +227,7 @@ Deno.test({
         PGUSER: "postgres",
         PGHOST: "127.0.0.1",
         PGPORT: String(server.port),
-        PATH: `${clone.path}/bin:${POSTGRES}/bin:${Deno.env.get("PATH")}`,
+        PATH: `${clone.path}/bin:${POSTGRES}/bin:${PATH}`,
       },
       stdin: "null",
     }).output();
@@ -269,11 +270,17 @@ Deno.test({
   },
 });
 
+const PATH = `${dirname(Deno.execPath())}:${Deno.env.get("PATH")}`;
+
 /** The key and database of whoever runs the tests are none of a document's business. */
-const NOBODYS = Object.fromEntries(
-  ["DATABASE_URL", "DB_PASSWORD", "DATABASE_READER_URL", "DB_READER_PASSWORD", "PRIVATE_KEY"]
-    .flatMap((name) => [[name, ""], [`${name}_FILE`, ""]]),
-);
+const NOBODYS: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ["DATABASE_URL", "DB_PASSWORD", "DATABASE_READER_URL", "DB_READER_PASSWORD", "PRIVATE_KEY"]
+      .flatMap((name) => [[name, ""], [`${name}_FILE`, ""]]),
+  ),
+  // This very Deno, however it was started.
+  PATH,
+};
 
 /** What a clone holds, to be written to. */
 async function copyOfClone(): Promise<AsyncDisposable & { path: string }> {

@@ -3,6 +3,7 @@
 // its exit code, its log. Never: reaches into it by any other way than a user could.
 
 import manifest from "../../deno.json" with { type: "json" };
+import { deadline } from "../../src/lib/deadline.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** `deno task bigbrotr`, permissions and all, without a task runner between us and its signals. */
@@ -13,6 +14,10 @@ const NO_SECRETS = Object.fromEntries(
     .flatMap((name) => [[name, ""], [`${name}_FILE`, ""]]),
 );
 const encoder = new TextEncoder();
+/** After these a test that would wait for ever fails: one answer, the end, a command from first to last. */
+const ANSWER_MS = 60_000;
+const STOP_MS = 60_000;
+const COMMAND_MS = 300_000;
 /** Log lines that are kept to be shown when something goes wrong. */
 const MAX_LOG_LINES = 200;
 
@@ -25,20 +30,21 @@ export interface Child extends AsyncDisposable {
   readonly log: readonly string[];
   /** GET a path of its API, parsed; undefined when it does not answer, or not with status 200. */
   get(path: string): Promise<unknown>;
-  /** GET a path of its API, whatever it answers; undefined while it does not listen. */
+  /** GET a path of its API, whatever it answers within a minute; undefined while it does not listen. */
   ask(path: string): Promise<{ status: number; text: string } | undefined>;
   /** Resident memory, as the process itself measures it. */
   residentBytes(): Promise<number | undefined>;
-  /** SIGTERM; the exit code and how long it took. */
+  /** SIGTERM, and SIGKILL after a minute; the exit code and how long it took. */
   stop(): Promise<{ code: number; elapsedMs: number }>;
 }
 
-/** Runs one command of `bigbrotr` to its end and gives its code and standard output. */
+/** Runs one command of `bigbrotr` to its end (5 minutes) and gives its code and what it said. */
 export async function runCommand(
   args: readonly string[],
   env: Record<string, string> = {},
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const output = await command(args, "piped", env).output();
+  using limit = deadline(COMMAND_MS);
+  const output = await command(args, "piped", env, limit.signal).output();
   const text = new TextDecoder();
   return {
     code: output.code,
@@ -79,7 +85,8 @@ export function startChild(options: {
   });
   async function ask(path: string): Promise<{ status: number; text: string } | undefined> {
     if (ended) throw new Error(`The process has ended:\n${log.join("\n")}`);
-    const response = await fetch(`${url}${path}`).catch((error) => {
+    using limit = deadline(ANSWER_MS);
+    const response = await fetch(`${url}${path}`, { signal: limit.signal }).catch((error) => {
       if (error instanceof TypeError) return undefined; // Not listening yet.
       throw error;
     });
@@ -102,7 +109,9 @@ export function startChild(options: {
     async stop(): Promise<{ code: number; elapsedMs: number }> {
       const startedMs = performance.now();
       process.kill("SIGTERM");
+      const killer = setTimeout(() => process.kill("SIGKILL"), STOP_MS);
       const { code } = await status;
+      clearTimeout(killer);
       await reading;
       return { code, elapsedMs: performance.now() - startedMs };
     },
@@ -118,6 +127,7 @@ function command(
   args: readonly string[],
   stdout: "piped" | "null",
   env: Record<string, string>,
+  signal?: AbortSignal,
 ): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
     args: [...BIGBROTR, ...args],
@@ -127,6 +137,7 @@ function command(
     stdin: "null",
     stdout,
     stderr: "piped",
+    ...(signal === undefined ? {} : { signal }),
   });
 }
 
