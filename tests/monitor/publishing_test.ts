@@ -364,7 +364,7 @@ storeTest("the announcement says what the scheduler and the checks really do", a
     "networks.clearnet.timeout=9s",
     "identity.name=Tester",
     "identity.geohash=u33db",
-    'dvm.relays=["wss://jobs.example.com"]',
+    'dvm.relays=["ws://127.0.0.1:9/jobs"]',
   );
   await using publisher = publisherFor(config);
   await runCycle(monitorOf(store, config, clock, publisher));
@@ -388,7 +388,7 @@ storeTest("the announcement says what the scheduler and the checks really do", a
   const [relays] = await read(board.url, 10002);
   assert.deepEqual(relays?.tags, [
     ["r", board.url, "write"],
-    ["r", "wss://jobs.example.com/"],
+    ["r", "ws://127.0.0.1:9/jobs"],
   ]);
 });
 
