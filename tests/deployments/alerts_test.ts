@@ -5,7 +5,9 @@
 import assert from "node:assert/strict";
 import { assertKnownMetrics } from "./exposed.ts";
 import { at, rootPath, text, yaml } from "./files.ts";
+import { freePort } from "../support/free_port.ts";
 import { tempFolder } from "../support/temp_folder.ts";
+import { eventually } from "../support/within.ts";
 import { tool, toolMissing, toolNote } from "./tools.ts";
 
 const FOLDER = "deployments/_shared/prometheus";
@@ -85,5 +87,66 @@ Deno.test({
     const path = await folder.write("alertmanager.yaml", config);
     const { code, text: said } = await tool("amtool", ["check-config", path]);
     assert.equal(code, 0, said);
+  },
+});
+
+Deno.test({
+  name: `an alert reaches the receiver, and what it explains does not${
+    toolNote("prometheus-alertmanager")
+  }`,
+  ignore: toolMissing("prometheus-alertmanager"),
+  async fn(): Promise<void> {
+    const told: { alerts: { labels: Record<string, string> }[] }[] = [];
+    await using receiver = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      async (request) => {
+        told.push(await request.json());
+        return new Response();
+      },
+    );
+    await using folder = await tempFolder();
+    const config = (await text("deployments/_shared/alertmanager/alertmanager.yaml"))
+      .replace(/url_file: \S+/, `url: http://127.0.0.1:${receiver.addr.port}/`)
+      .replace("group_wait: 30s", "group_wait: 1s");
+    const port = await freePort();
+    const process = new Deno.Command("prometheus-alertmanager", {
+      args: [
+        `--config.file=${await folder.write("alertmanager.yaml", config)}`,
+        `--storage.path=${folder.path}/data`,
+        `--web.listen-address=127.0.0.1:${port}`,
+        "--cluster.listen-address=",
+      ],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
+    try {
+      // As Prometheus sends them; one that follows from ServiceDown, one of another process.
+      const alerts = [
+        { alertname: "MemoryHigh", severity: "warning", instance: "a" },
+        { alertname: "ServiceDown", severity: "critical", instance: "a" },
+        { alertname: "MemoryHigh", severity: "warning", instance: "b" },
+      ].map((labels) => ({ labels }));
+      await eventually("Alertmanager takes alerts", async () => {
+        const sent = fetch(`http://127.0.0.1:${port}/api/v2/alerts`, {
+          method: "POST",
+          headers: { "content-type": "application/json" },
+          body: JSON.stringify(alerts),
+        });
+        const response = await sent.catch((error) => {
+          if (error instanceof TypeError) return undefined; // Not listening yet.
+          throw error;
+        });
+        await response?.body?.cancel();
+        return response?.ok === true;
+      });
+      const heard = (): string[] =>
+        told.flatMap((one) => one.alerts)
+          .map(({ labels }) => `${labels.alertname} ${labels.instance}`).sort();
+      await eventually(() => `two alerts, not ${heard()}`, () => heard().length >= 2);
+      assert.deepEqual(heard(), ["MemoryHigh b", "ServiceDown a"]);
+    } finally {
+      process.kill("SIGKILL");
+      await process.status;
+    }
   },
 });
