@@ -72,4 +72,5 @@ STOPSIGNAL SIGTERM
 # Not "is it alive" but "does every stage make progress and the database answer".
 HEALTHCHECK --interval=30s --timeout=15s --start-period=2m --retries=3 CMD ["ready"]
 ENTRYPOINT ["tini", "--", "bigbrotr"]
-CMD ["run"]
+# All addresses of the container; who may reach them is said where it is started.
+CMD ["run", "--set", "api.host=0.0.0.0"]

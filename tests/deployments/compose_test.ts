@@ -95,6 +95,25 @@ Deno.test("every port is bound to loopback", async () => {
   assert.equal(ports, 4);
 });
 
+Deno.test("the API listens on all addresses in containers, and by no configuration outside", async () => {
+  for (const name of DEPLOYMENTS) {
+    const path = rootPath(`deployments/${name}/bigbrotr.yaml`);
+    const { stdout } = await runCommand(["config", "print", "--config", path]);
+    assert.match(stdout, /^api:\n(?: .*\n)*? +host: 127\.0\.0\.1$/m, name);
+  }
+  const open = ["run", "--set", "api.host=0.0.0.0"];
+  for (const file of [SHARED, "deployments/_shared/compose.stages.yaml"]) {
+    const all = entries(
+      at(parse(await text(file), { merge: true, logLevel: "error" }), "services"),
+    );
+    for (const [name, service] of all) {
+      const command = at(service, "command");
+      if (!["bigbrotr", "archiver"].includes(name)) continue;
+      assert.deepEqual((command as string[]).slice(0, 3), open, `${file}: ${name}`);
+    }
+  }
+});
+
 Deno.test("every container is read-only, without capabilities, bounded, and restarted", async () => {
   for (const [name, service] of await services()) {
     assert.equal(at(service, "read_only"), true, name);
