@@ -94,6 +94,22 @@ export function uncovered(
   return holes;
 }
 
+/** The ledger without what lies in the window; a list where nothing does has the same intervals. */
+export function cutCoverage(
+  list: readonly CoverageInterval[],
+  window: CoverageWindow,
+): CoverageInterval[] {
+  assertWindow(window);
+  const { since, until } = window;
+  return list.flatMap((held) => {
+    if (held.until < since || held.since > until) return [held];
+    return [
+      ...(held.since < since ? [cutTo(held, held.since, since - 1)] : []),
+      ...(held.until > until ? [cutTo(held, until + 1, held.until)] : []),
+    ];
+  });
+}
+
 /** How many seconds of the window are in this state. */
 export function coveredSeconds(
   list: readonly CoverageInterval[],

@@ -11,6 +11,7 @@ import {
   type CoverageInterval,
   type CoverageProof,
   type CoverageWindow,
+  cutCoverage,
   uncovered,
 } from "../model/coverage.ts";
 import type { GapReason, Lie, OpenReason } from "./reasons.ts";
@@ -234,8 +235,13 @@ export class Ledger {
       .reduce<CoverageInterval[]>((list, held) => coverageInsert(list, held), []);
   }
 
+  /** Ground of which nothing is kept any more. */
+  forget(window: CoverageWindow): void {
+    this.#clear(window);
+  }
+
   #clear(window: CoverageWindow): void {
-    this.#intervals = cutOut(this.#intervals, window);
+    this.#intervals = cutCoverage(this.#intervals, window);
   }
 
   #dropGap(second: number): void {
@@ -282,20 +288,7 @@ export class Ledger {
 }
 
 function without(list: readonly CoverageInterval[], second: number): CoverageInterval[] {
-  return cutOut(list, { since: second, until: second });
-}
-
-function cutOut(
-  list: readonly CoverageInterval[],
-  { since, until }: CoverageWindow,
-): CoverageInterval[] {
-  return list.flatMap((held) => {
-    if (held.until < since || held.since > until) return [held];
-    return [
-      ...(held.since < since ? [{ ...held, until: since - 1 }] : []),
-      ...(held.until > until ? [{ ...held, since: until + 1 }] : []),
-    ];
-  });
+  return cutCoverage(list, { since: second, until: second });
 }
 
 function isPaged(held: CoverageInterval): boolean {

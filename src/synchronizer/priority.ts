@@ -12,7 +12,7 @@ import { claimRelaysForSync, type SyncClaim } from "../store/relay_sync.ts";
 import { insertRelays } from "../store/relays.ts";
 import { LEASE_SECONDS } from "./lease.ts";
 import type { PriorityList } from "./priority_list.ts";
-import { giveTurn, type SynchronizerDeps, type TurnGiver } from "./turns.ts";
+import { giveTurn, preparation, type SynchronizerDeps, type TurnGiver } from "./turns.ts";
 
 /** What the turns of named relays need. */
 export interface PriorityDeps extends SynchronizerDeps {
@@ -27,7 +27,14 @@ const RETRY_REST_MS = 300_000;
 /** The task. A cycle ends when no named relay is due and no turn runs any more. */
 export function createPriority(deps: PriorityDeps): CycleTask {
   const owner = deps.owner ?? crypto.randomUUID();
-  return { name: "priority", cycle: (context) => cycle(deps, owner, context) };
+  const prepare = preparation(deps);
+  return {
+    name: "priority",
+    cycle: async (context) => {
+      await prepare(context.signal);
+      await cycle(deps, owner, context);
+    },
+  };
 }
 
 async function cycle(

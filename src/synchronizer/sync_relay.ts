@@ -137,6 +137,7 @@ class Turn {
     this.#window = { since: Math.min(Math.max(request.since ?? 0, kept.since), until), until };
     const { overlapSeconds, gapRetrySeconds, proveSeconds } = this.#limits;
     this.#ledger = new Ledger(stored, { now, overlapSeconds, gapRetrySeconds, proveSeconds });
+    if (kept.since > 0) this.#ledger.forget({ since: 0, until: kept.since - 1 });
     this.#saved = stored;
     this.#tally = new TurnTally(this.#window, request.onProgress);
   }

@@ -11,7 +11,7 @@ import { type Network, NETWORKS } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import { claimRelaysForSync, type SyncClaim } from "../store/relay_sync.ts";
 import { LEASE_SECONDS } from "./lease.ts";
-import { giveBack, giveTurn, type SynchronizerDeps, type TurnGiver } from "./turns.ts";
+import { giveBack, giveTurn, preparation, type SynchronizerDeps, type TurnGiver } from "./turns.ts";
 
 export type { SynchronizerDeps, SynchronizerMetrics } from "./turns.ts";
 
@@ -23,7 +23,14 @@ const CLAIM_BATCH = 5;
  */
 export function createSynchronizer(deps: SynchronizerDeps): CycleTask {
   const owner = deps.owner ?? crypto.randomUUID();
-  return { name: "synchronizer", cycle: (context) => cycle(deps, owner, context) };
+  const prepare = preparation(deps);
+  return {
+    name: "synchronizer",
+    cycle: async (context) => {
+      await prepare(context.signal);
+      await cycle(deps, owner, context);
+    },
+  };
 }
 
 async function cycle(

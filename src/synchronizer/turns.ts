@@ -20,6 +20,7 @@ import { releaseSync, type SyncClaim } from "../store/relay_sync.ts";
 import { noteTailRate } from "../store/relay_tails.ts";
 import { countPage } from "./counts.ts";
 import { isInfrastructure } from "./faults.ts";
+import { reopenKeptLonger } from "./kept_longer.ts";
 import { LeaseLost, underLease } from "./lease.ts";
 import type { PriorityList } from "./priority_list.ts";
 import { nextTurnAt } from "./rest.ts";
@@ -74,6 +75,17 @@ export interface TurnGiver {
 const FAULT_REST_SECONDS = 3600;
 
 const log = logger("synchronizer");
+
+/** What comes before the first turn of a process: to be awaited before each cycle, done once. */
+export function preparation(deps: SynchronizerDeps): (signal: AbortSignal) => Promise<void> {
+  const { store, config, clock = systemClock } = deps;
+  let isDone = false;
+  return async (signal) => {
+    if (isDone) return;
+    await reopenKeptLonger({ store, retention: config.store.retention, clock }, signal);
+    isDone = true;
+  };
+}
 
 /** A relay's turn under its lease; undefined when there is nothing to tell of it. */
 export async function giveTurn(

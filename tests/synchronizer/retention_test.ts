@@ -5,11 +5,14 @@ import { type Clock, systemClock } from "../../src/lib/clock.ts";
 import type { NostrEvent } from "../../src/model/event.ts";
 import { isPastRetention, type RetentionRule, retentionSweeps } from "../../src/model/retention.ts";
 import type { Store } from "../../src/store/connect.ts";
+import { readCoverage } from "../../src/store/coverage.ts";
 import { deletePastRetention } from "../../src/store/retention.ts";
+import { reopenKeptLonger } from "../../src/synchronizer/kept_longer.ts";
+import type { SyncReport } from "../../src/synchronizer/sync_relay.ts";
 import { cap, startHostileRelay, supportsNegentropy } from "../relay/mod.ts";
 import { generateEvents } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
-import { NEWEST, NOW, openArchive, words } from "./archive.ts";
+import { NEWEST, NOW, openArchive, STILL, words } from "./archive.ts";
 
 const DAY = 86_400;
 const DAY_MS = DAY * 1000;
@@ -88,6 +91,47 @@ for (const speaks of [false, true]) {
     }
   });
 }
+
+storeTest("what is kept again is asked for again, and nothing else", async (store) => {
+  const narrow: RetentionRule[] = [
+    { kinds: [7], olderThanMs: 30 * DAY_MS },
+    { kinds: [], olderThanMs: 60 * DAY_MS },
+  ];
+  const { signal } = new AbortController();
+  const changeTo = (retention: readonly RetentionRule[]): Promise<number> =>
+    reopenKeptLonger({ store, retention, clock: STILL }, signal);
+  await using relay = await startHostileRelay({ events, behaviours: [cap(50)] });
+  const syncUnder = async (retention: readonly RetentionRule[]): Promise<SyncReport> => {
+    await using archive = await openArchive(store, { retention });
+    const report = await archive.sync(relay.url);
+    assert.equal(report.outcome, "complete", words(report.coverage).join("\n"));
+    assert.deepEqual(await archive.idsOf(report.relayId), keptAt(retention, NOW));
+    return report;
+  };
+  assert.equal(await changeTo([]), 0);
+  await syncUnder([]);
+  // Narrower: nothing to ask for, and nothing is called complete of which nothing is kept.
+  assert.equal(await changeTo(narrow), 0);
+  await deleteOld(store, narrow, NOW);
+  const less = await syncUnder(narrow);
+  assert.equal(less.requests, 0);
+  assert.equal((await readCoverage(store, less.relayId, "{}"))[0]?.since, NOW - 60 * DAY);
+  // The same again, as after a restart.
+  assert.equal(await changeTo(narrow), 0);
+  // Wider for one kind: its time alone is asked for.
+  const wider: RetentionRule[] = [{ kinds: [7], olderThanMs: 50 * DAY_MS }, ...narrow.slice(1)];
+  assert.equal(await changeTo(wider), 1);
+  const asked = relay.seen.reqs.length;
+  await syncUnder(wider);
+  for (const { filters: [filter = {}] } of relay.seen.reqs.slice(asked)) {
+    const { since, until } = filter as { since?: number; until?: number };
+    if (since !== undefined && since !== until) assert.ok(since >= NOW - 50 * DAY - 300);
+    if (until !== undefined) assert.ok(until <= NEWEST);
+  }
+  assert.equal(await changeTo([]), 1);
+  await syncUnder([]);
+  assert.ok(keptAt([], NOW).size > keptAt(wider, NOW).size);
+}, { kinds: ["pglite"] });
 
 storeTest("a late event of a kind that is kept is found where all kinds are", async (store) => {
   const retention: RetentionRule[] = [{ kinds: [7], olderThanMs: 30 * DAY_MS }];
