@@ -66,6 +66,12 @@ const WRITE_BYTES = 2 * 1024 * 1024;
 const RELEASE_MS = 5_000;
 /** How long a relay waits that our proxy did not reach; it may be this one that it won't dial. */
 const NOT_MADE_REST_SECONDS = 5 * 60;
+/** Our configuration, our proxy or our machine: the relay was never asked. */
+const OUR_FAULT: ReadonlySet<string> = new Set([
+  "network_disabled",
+  "proxy_failed",
+  "local_failure",
+]);
 /** Phases in which a dial fails for all URLs of a host and port alike. */
 const BEFORE_URL: ReadonlySet<string | undefined> = new Set(["dns", "tcp"]);
 
@@ -174,8 +180,7 @@ class Lane {
       return await this.#deps.claims.leaveAlone(finished.claim);
     }
     if (wasTurnedAway(finished.claim, finished.check)) return await this.#turnedAway(finished);
-    // Our configuration or our proxy; the relay was never asked.
-    if (!open.ok && (open.reason === "proxy_failed" || open.reason === "network_disabled")) {
+    if (!open.ok && OUR_FAULT.has(open.reason)) {
       return await this.#notMade(finished.claim);
     }
     const proven = this.#judgement.add(finished);

@@ -16,6 +16,7 @@ export type DialPhase = "policy" | "dns" | "proxy" | "tcp" | "tls" | "upgrade" |
  * - `forbidden_address`: all its addresses are private or reserved
  * - `name_not_found`: the name does not exist (proof); `dns_failed`: no answer about it (no proof)
  * - `proxy_failed`: the SOCKS proxy itself is down or refuses us, says nothing of the host
+ * - `local_failure`: our own machine has no file or memory left for a socket; nothing was sent
  * - `refused`, `unreachable`, `reset`, `timeout`: from TCP, or told by the proxy
  * - `tls_failed`: no TLS session (an invalid certificate alone is no failure)
  * - `http_status`: an HTTP answer other than 101 to the upgrade
@@ -31,6 +32,7 @@ export type DialReason =
   | "name_not_found"
   | "dns_failed"
   | "proxy_failed"
+  | "local_failure"
   | "refused"
   | "unreachable"
   | "reset"
@@ -90,6 +92,10 @@ const REASON_BY_CODE: Readonly<Record<string, DialReason>> = {
   ECONNABORTED: "reset",
   EPIPE: "reset",
   ETIMEDOUT: "timeout",
+  EMFILE: "local_failure",
+  ENFILE: "local_failure",
+  ENOBUFS: "local_failure",
+  ENOMEM: "local_failure",
 };
 
 /** The reason behind a socket error, by its code; `otherwise` for codes that no socket gives. */

@@ -69,8 +69,12 @@ const MAX_HELD_MS = 60_000;
 const RELEASE_MS = 5_000;
 /** How long a candidate waits that our proxy did not reach; it may be this one that it won't dial. */
 const NOT_TRIED_REST_MS = 5 * 60_000;
-/** Our configuration or our proxy: the candidate was never asked. */
-const OUR_FAULT: ReadonlySet<string> = new Set(["network_disabled", "proxy_failed"]);
+/** Our configuration, our proxy or our machine: the candidate was never asked. */
+const OUR_FAULT: ReadonlySet<string> = new Set([
+  "network_disabled",
+  "proxy_failed",
+  "local_failure",
+]);
 
 const log = logger("validator");
 

@@ -34,6 +34,20 @@ Deno.test("when all fail, the last failure is told with its address", async () =
   assert.equal(none.failure.reason, "unreachable");
 });
 
+Deno.test({
+  name: "where we have no file left for a socket, nothing is said of the host",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await using relay = await startHostileRelay();
+    const script = new URL("out_of_files.ts", import.meta.url).pathname;
+    const dial = `ulimit -n 100; exec "$0" run --no-check -A "$1" ${relay.port}`;
+    const { stdout } = await new Deno.Command("sh", {
+      args: ["-c", dial, Deno.execPath(), script],
+    }).output();
+    assert.equal(new TextDecoder().decode(stdout).trim(), "local_failure");
+  },
+});
+
 Deno.test("an address that never answers is overtaken by the next, and given up at the abort", async () => {
   const { listener, silent } = await portOnTwoAddresses();
   const before = await connectionsTo("127.0.0.5", silent.port);
