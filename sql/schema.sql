@@ -509,7 +509,7 @@ begin
       and p.proname not like 'access\_%'
   loop
     execute format('revoke all on function %s from public', f.signature);
-    if f.changes and not f.as_owner then
+    if f.changes or f.as_owner then
       execute format('alter function %s security definer set search_path = %I, pg_temp',
         f.signature, here);
     end if;
@@ -1318,7 +1318,7 @@ CREATE OR REPLACE FUNCTION public.event_partition_add(up_to bigint)
  RETURNS void
  LANGUAGE plpgsql
  SECURITY DEFINER
- SET search_path TO 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare a archive; starts text; ends text; part text;
 begin
@@ -1668,7 +1668,7 @@ CREATE OR REPLACE FUNCTION public.relay_check_rolled_up()
  RETURNS integer
  LANGUAGE sql
  STABLE SECURITY DEFINER
- SET search_path TO 'public'
+ SET search_path TO 'public', 'pg_temp'
 AS $function$
   select (s.value ->> 'day')::int from service_state s
   where s.service = 'monitor' and s.key = 'roll_up'

@@ -28,7 +28,7 @@ begin
       and p.proname not like 'access\_%'
   loop
     execute format('revoke all on function %s from public', f.signature);
-    if f.changes and not f.as_owner then
+    if f.changes or f.as_owner then
       execute format('alter function %s security definer set search_path = %I, pg_temp',
         f.signature, here);
     end if;
