@@ -11,8 +11,17 @@ import { UsageError } from "./command.ts";
 const MAX_MOMENT = 253_402_300_799;
 const ISO = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/;
 
-/** `--filter`: a NIP-01 filter in JSON. */
-export function filterOption(text: string | undefined): Filter | undefined {
+/** Why a condition of a filter is not heeded, by its name. */
+const UNHEEDED = {
+  search: "each relay judges by itself what it finds",
+  limit: "all that match are archived",
+} as const;
+
+/** `--filter`: a NIP-01 filter in JSON, without search, and without what else is not heeded. */
+export function filterOption(
+  text: string | undefined,
+  unheeded: readonly (keyof typeof UNHEEDED)[] = ["search"],
+): Filter | undefined {
   if (text === undefined) return undefined;
   let value: unknown;
   try {
@@ -21,7 +30,11 @@ export function filterOption(text: string | undefined): Filter | undefined {
     throw new UsageError(`--filter takes a NIP-01 filter in JSON, such as '{"kinds":[1]}'`);
   }
   const filter = parseFilter(value);
-  if (filter.ok) return filter.value;
+  if (filter.ok) {
+    const misplaced = unheeded.find((name) => filter.value[name] !== undefined);
+    if (misplaced === undefined) return filter.value;
+    throw new UsageError(`--filter can't have ${misplaced}: ${UNHEEDED[misplaced]}`);
+  }
   const { path, problem } = filter.failure;
   throw new UsageError(`--filter ${path === "" ? "" : `${path} `}${problem}`);
 }

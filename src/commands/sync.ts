@@ -13,11 +13,12 @@ import { networkOf, type RelayUrl } from "../model/relay_url.ts";
 import { HostSlots } from "../net/host_slots.ts";
 import { relaySettings } from "../synchronizer/settings.ts";
 import { type SyncProgress, syncRelay, type SyncReport } from "../synchronizer/sync_relay.ts";
-import { type CommandCall, type CommandSpec, EXIT } from "./command.ts";
+import { type CommandCall, type CommandSpec, EXIT, UsageError } from "./command.ts";
 import { filterOption, momentOption, relayUrls } from "./event_options.ts";
 import { Progress } from "./progress.ts";
 import { styleFor } from "./style.ts";
 import { syncProgressText, syncReportJson, syncReportLines } from "./sync_report.ts";
+import { momentText } from "./table.ts";
 
 /** Relays archived together; those of one host wait for each other. */
 const AT_ONCE = 4;
@@ -98,9 +99,14 @@ function wantedOf(
   { options }: CommandCall,
   clock: Clock,
 ): { filter?: Filter; since?: number; until?: number } {
-  const filter = filterOption(options.text("filter"));
+  const filter = filterOption(options.text("filter"), ["search", "limit"]);
   const since = momentOption("--since", options.text("since"), clock) ?? filter?.since;
   const until = momentOption("--until", options.text("until"), clock) ?? filter?.until;
+  if (since !== undefined && until !== undefined && since > until) {
+    throw new UsageError(
+      `--since (${momentText(since)}) has to be before --until (${momentText(until)})`,
+    );
+  }
   return {
     ...(filter === undefined ? {} : { filter }),
     ...(since === undefined ? {} : { since }),

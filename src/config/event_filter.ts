@@ -4,8 +4,13 @@ import { type Filter, filterToJson, parseFilter } from "../model/filter.ts";
 import { custom } from "./builders.ts";
 import type { Setting } from "./setting.ts";
 
-/** Conditions that would not be heeded: time is a setting beside the filter, a count is none. */
-const ELSEWHERE = ["since", "until", "limit"] as const;
+/** Conditions that would not be heeded, and why. */
+const UNHEEDED = {
+  since: "a setting beside it",
+  until: "a setting beside it",
+  limit: "all that match are archived",
+  search: "each relay judges by itself what it finds",
+} as const;
 
 /** A filter setting without a time of its own; a default of {} matches everything. */
 export function eventFilter<D extends Filter | undefined>(
@@ -19,10 +24,11 @@ export function eventFilter<D extends Filter | undefined>(
       context.addIssue(`is not a filter (${path === "" ? "" : `${path}: `}${problem})`);
       return z.NEVER;
     }
-    const misplaced = ELSEWHERE.find((name) => filter.value[name] !== undefined);
+    const misplaced = Object.entries(UNHEEDED)
+      .find(([name]) => Object.hasOwn(filter.value, name));
     if (misplaced === undefined) return filter.value;
-    const hint = misplaced === "limit" ? "all that match are archived" : "a setting beside it";
-    context.addIssue(`can't have ${misplaced} (${hint})`);
+    const [name, why] = misplaced;
+    context.addIssue(`can't have ${name} (${why})`);
     return z.NEVER;
   });
   return custom(value, description, schema, {

@@ -153,7 +153,9 @@ export class Desk {
     }
     // Not at its end yet: the cashier, or a later try, has the last word.
     if (result === "unpaid" || result === "postponed") return;
-    const waitedMs = Math.max(0, unixSeconds(this.#base.clock) - row.receivedAt) * 1000;
+    // How long the customer took to pay is none of our doing.
+    const since = row.paidAt ?? row.receivedAt;
+    const waitedMs = Math.max(0, unixSeconds(this.#base.clock) - since) * 1000;
     const elapsedMs = Math.max(waitedMs, this.#base.clock.monotonicMs() - startedMs);
     this.#base.metrics?.job(row.kind, result, elapsedMs);
     if (result === "success") this.#count("jobs_answered");

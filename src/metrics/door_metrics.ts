@@ -6,6 +6,9 @@ import { counter, gauge, histogram, type Registry } from "../lib/metrics.ts";
 import { QUERY_BUCKETS } from "./buckets.ts";
 import type { PredecessorMetrics } from "./predecessor_metrics.ts";
 
+/** Jobs that were worked on, and how that ended: what was not for us, or came too often, is neither. */
+const WORKED_ON: Readonly<Record<string, boolean>> = { success: true, failed: false, error: false };
+
 /** Families of questions and answers. */
 export class DoorMetrics {
   readonly #predecessor: PredecessorMetrics;
@@ -24,7 +27,7 @@ export class DoorMetrics {
     });
     this.#jobSeconds = histogram(registry, {
       name: "bigbrotr_dvm_job_duration_seconds",
-      help: "From receiving a job request to its terminal answer.",
+      help: "From receiving a job request, or its payment, to its terminal answer.",
       labels: ["kind"],
       buckets: QUERY_BUCKETS,
     });
@@ -49,7 +52,8 @@ export class DoorMetrics {
   job(kind: number, result: string, elapsedMs: number | undefined): void {
     this.#jobs.inc({ kind: String(kind), result });
     if (elapsedMs !== undefined) this.#jobSeconds.observe({ kind: String(kind) }, elapsedMs / 1000);
-    this.#predecessor.request("dvm", result === "success");
+    const isGood = WORKED_ON[result];
+    if (isGood !== undefined) this.#predecessor.request("dvm", isGood);
   }
 
   /** How many relays the data vending machine is connected to. */

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { filterOption, momentOption, relayUrls } from "../../src/commands/event_options.ts";
+import { tempFolder } from "../support/temp_folder.ts";
+import { runBigbrotr } from "../support/test_io.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 
 const clock = new ManualClock(Date.UTC(2026, 0, 10));
@@ -36,6 +38,10 @@ Deno.test("a filter is read as in a REQ, and refused where it is none", () => {
   assert.throws(() => filterOption("{kinds:1}"), { name: "UsageError", message: /in JSON/ });
   assert.throws(() => filterOption('{"kinds":["1"]}'), /--filter kinds\[0\] must be an integer/);
   assert.throws(() => filterOption('{"kind":[1]}'), /--filter kind is not a filter condition/);
+  // What would not be heeded is no answer to what was asked.
+  assert.throws(() => filterOption('{"search":"x"}'), /can't have search: each relay judges/);
+  assert.deepEqual(filterOption('{"limit":5}'), { limit: 5 });
+  assert.throws(() => filterOption('{"limit":5}', ["limit"]), /can't have limit: all that match/);
 });
 
 Deno.test("relay URLs come out once each, and all wrong ones are told", () => {
@@ -46,4 +52,15 @@ Deno.test("relay URLs come out once each, and all wrong ones are told", () => {
     () => relayUrls(["http://", "wss://ok.example.com", "ftp://x"]),
     (error: Error) => error.name === "UsageError" && error.message.split(";").length === 2,
   );
+});
+
+Deno.test("a window that ends before it begins is bad usage, before anything is opened", async () => {
+  await using folder = await tempFolder();
+  const { code, stderr } = await runBigbrotr([
+    ...["sync", "wss://relay.example.com", "--data", folder.path],
+    ...["--since", "2024-02-01", "--until", "2024-01-01"],
+  ]);
+  assert.equal(code, 2);
+  assert.match(stderr, /--since \(2024-02-01 00:00:00\) has to be before --until \(2024-01-01/);
+  assert.deepEqual([...Deno.readDirSync(folder.path)], []);
 });

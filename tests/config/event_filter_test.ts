@@ -16,6 +16,10 @@ Deno.test("a time within the filter is refused, with the setting that is meant",
     await problems(`synchronizer.overrides=[${own}]`),
     /overrides.*filter.*can't have limit/,
   );
+  assert.match(
+    await problems("synchronizer.filter={search: nostr}"),
+    /can't have search \(each relay judges by itself/,
+  );
 });
 
 Deno.test("a filter by kinds, authors and tags stands, for all relays and for one", async () => {
