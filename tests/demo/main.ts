@@ -5,7 +5,7 @@
 // it is not true.
 import { Command } from "commander";
 import { type Child, runCommand, startChild } from "../support/child.ts";
-import { freePort } from "../support/free_port.ts";
+import { freePort } from "../support/ports.ts";
 import {
   checkArchive,
   checkJobs,

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { assertKnownMetrics } from "./exposed.ts";
 import { at, rootPath, text, yaml } from "./files.ts";
-import { freePort } from "../support/free_port.ts";
+import { freePort } from "../support/ports.ts";
 import { tempFolder } from "../support/temp_folder.ts";
 import { eventually } from "../support/within.ts";
 import { tool, toolMissing, toolNote } from "./tools.ts";

@@ -4,9 +4,10 @@
  */
 import assert from "node:assert/strict";
 import postgres from "postgres";
-import { freePort } from "../support/free_port.ts";
+import { freePort, listens } from "../support/ports.ts";
 import { postgresMissing, postgresNote, PostgresServer } from "../support/postgres_server.ts";
 import { tempFolder } from "../support/temp_folder.ts";
+import { eventually } from "../support/within.ts";
 import { rootPath, text } from "./files.ts";
 import { tool, toolMissing, toolNote } from "./tools.ts";
 
@@ -127,15 +128,7 @@ async function startPooler(env: Record<string, string>, port: number): Promise<A
     stdout: "null",
     stderr: "null",
   }).spawn();
-  for (let attempt = 0; attempt < 100; attempt++) {
-    try {
-      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-      break;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  }
+  await eventually("PgBouncer listens", () => listens(port));
   return {
     async [Symbol.asyncDispose](): Promise<void> {
       child.kill("SIGKILL");

@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { startIndependentRelay } from "../interop/nostr_relay.ts";
 import { startChild } from "../support/child.ts";
 import { generateEvents } from "../support/events.ts";
-import { freePort } from "../support/postgres_server.ts";
+import { freePort, listens } from "../support/ports.ts";
 import { tempFolder } from "../support/temp_folder.ts";
 import { eventually } from "../support/within.ts";
 import { text } from "./files.ts";
@@ -52,8 +52,10 @@ Deno.test({
     );
     await eventually("Tor listens", () => listens(socks));
     const port = await freePort();
-    await using child = startChild({ config, dataDir: `${folder.path}/data`, port });
-    const log = (): string => child.log.join("\n");
+    const lines: string[] = [];
+    const onLine = (line: string): void => void lines.push(line);
+    await using child = startChild({ config, dataDir: `${folder.path}/data`, port, onLine });
+    const log = (): string => lines.join("\n");
     await eventually(() => `the archive of the relay without Tor:\n${log()}`, async () => {
       const page = await child.get("/v1/event_stats") as { rows: { events: number }[] } | undefined;
       return page?.rows[0]?.events === EVENTS;
@@ -81,14 +83,4 @@ function start(program: string, args: string[]): AsyncDisposable {
       await process.status;
     },
   };
-}
-
-async function listens(port: number): Promise<boolean> {
-  try {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return false;
-    throw error;
-  }
 }

@@ -18,8 +18,8 @@ const encoder = new TextEncoder();
 const ANSWER_MS = 60_000;
 const STOP_MS = 60_000;
 const COMMAND_MS = 300_000;
-/** Log lines that are kept to be shown when something goes wrong. */
-const MAX_LOG_LINES = 200;
+/** Log lines that are kept, to be looked at or shown; each request that a test makes is one. */
+const MAX_LOG_LINES = 5_000;
 
 /** A running `bigbrotr`. */
 export interface Child extends AsyncDisposable {

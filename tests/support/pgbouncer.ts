@@ -2,7 +2,7 @@
 // TEST_PGBOUNCER names. In: the URL of a server. Out: URLs that lead through it. With
 // `deno task test:pgbouncer` all stores of the tests do.
 import { PGBOUNCER_USERS, pgbouncerIni } from "./pgbouncer_ini.ts";
-import { freePort } from "./postgres_server.ts";
+import { freePort, listens } from "./ports.ts";
 
 const NOBODY = 65534;
 const PATIENCE_MS = 20_000;
@@ -71,14 +71,4 @@ export async function startPgBouncer(serverUrl: string): Promise<PgBouncer> {
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
-}
-
-async function listens(port: number): Promise<boolean> {
-  try {
-    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.ConnectionRefused) return false;
-    throw error;
-  }
 }

@@ -4,7 +4,7 @@
 // With TEST_PGBOUNCER=<program> a PgBouncer in transaction mode stands before the shared server's
 // databases. Never the operator's data: databases are made and dropped under names of their own.
 import postgres from "postgres";
-import { freePort } from "./free_port.ts";
+import { freePort } from "./ports.ts";
 import { PGBOUNCER_USERS, pgbouncerIni } from "./pgbouncer_ini.ts";
 import {
   asOther,

@@ -1,4 +1,5 @@
-// Ports for servers of tests. In: nothing. Out: a number.
+// Ports of 127.0.0.1 for servers of tests. In: nothing, or a number. Out: a free one, or whether somebody
+// listens there.
 import net from "node:net";
 
 /** A port of 127.0.0.1 that nobody uses now. */
@@ -14,4 +15,15 @@ export function freePort(): Promise<number> {
       });
     });
   });
+}
+
+/** Whether somebody takes connections there. */
+export async function listens(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
+  }
 }
