@@ -89,7 +89,8 @@ export class Ledger {
     const bottom = this.#at(hole.since);
     const wasAsked = bottom !== undefined && bottom.state !== "closed" && !isFollowed(bottom);
     if (!continues || wasAsked) return hole;
-    const since = hole.since - this.#options.overlapSeconds;
+    // A second at least: of the newest one, an exclusive `until` has shown nothing.
+    const since = hole.since - Math.max(1, this.#options.overlapSeconds);
     return { ...hole, since: Math.max(window.since, since) };
   }
 

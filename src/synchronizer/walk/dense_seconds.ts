@@ -1,7 +1,8 @@
 // The seconds that a walk could not page through: noticed while it goes down, decided when the page
 // below has shown whether they were cut, and split when it has come to its end, with more kinds and
-// authors known by then. In: pages that one second has filled. Out: whole seconds for the walk to
-// write down, and entries in the ledger for the others. How one is split is dense.ts, or NIP-77.
+// authors known by then, or when many wait. In: pages that one second has filled. Out: whole seconds
+// for the walk to write down, and entries in the ledger for the others. How one is split is dense.ts,
+// or NIP-77.
 import type { CoverageProof } from "../../model/coverage.ts";
 import type { KnownSecond, SecondSplit } from "./dense.ts";
 import type { Evidence, PageSize } from "./evidence.ts";
@@ -37,13 +38,16 @@ export interface Settled {
   is: "whole" | "dense" | OpenReason;
 }
 
+/** Seconds that wait to be split: each holds the ids of a page. */
+const MAX_WAITING = 32;
+
 /** Of one walk. */
 export class DenseSeconds {
   readonly #deps: DenseSecondsDeps;
   /** Whether it was cut, the next page tells. */
   #suspect: Suspect | undefined;
-  /** To be split in the end. */
-  readonly #dense: Suspect[] = [];
+  /** To be split, newest first. */
+  readonly #waiting: Suspect[] = [];
 
   constructor(deps: DenseSecondsDeps) {
     this.#deps = deps;
@@ -73,20 +77,27 @@ export class DenseSeconds {
     const whole = !cut && await this.#deps.probes.isWhole(suspect);
     if (typeof whole === "string") return { second, is: whole };
     if (whole) return { second, is: "whole" };
-    this.#dense.push(suspect);
+    this.#waiting.push(suspect);
     this.#deps.ledger.dense(second);
     return { second, is: "dense" };
+  }
+
+  /** No more should wait. */
+  get isFull(): boolean {
+    return this.#waiting.length >= MAX_WAITING;
   }
 
   /**
    * Goes back to the dense ones; those of which everything was had get the proof of the ground
    * around them. Resolves with why that was cut short, if it was.
    */
-  async split(proof: CoverageProof | undefined): Promise<OpenReason | undefined> {
+  async split(proof?: CoverageProof): Promise<OpenReason | undefined> {
     const { ledger } = this.#deps;
-    for (const { second, ids, size, paged } of this.#dense) {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
       const mustStop = this.#deps.mustStop();
       if (mustStop !== undefined) return mustStop;
+      this.#waiting.shift();
+      const { second, ids, size, paged } = next;
       const known = { ids, size, paged };
       const { complete, missing, reconciled, stop } = await this.#deps.split(second, known);
       if (stop !== undefined) return stop;

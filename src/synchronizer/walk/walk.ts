@@ -128,6 +128,8 @@ class Walk {
       const step = await this.#judge(page, fulfilled(result).accepted, window);
       await this.#deps.moved();
       if (step !== undefined) return step.end;
+      const cut = this.#dense.isFull ? await this.#dense.split() : undefined;
+      if (cut !== undefined) return this.#open(cut);
       if (next !== this.#cursor) await this.#finishAhead();
     }
   }

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { NostrEvent } from "../../../src/model/event.ts";
 import { PartPlan } from "../../../src/synchronizer/walk/part_plan.ts";
-import { cap, startHostileRelay } from "../../relay/mod.ts";
+import { cap, startHostileRelay, supportsCount } from "../../relay/mod.ts";
 import { generateEvents, REGULAR_KINDS } from "../../support/events.ts";
 import { storeTest } from "../../support/store.ts";
 import { ALL_CLOSED, NEWEST, openArchive, words } from "../archive.ts";
@@ -48,6 +48,20 @@ storeTest("a crowded second that fits a page is closed with the rest", async (st
     assert.deepEqual(await archive.idsOf(report.relayId), all);
     assert.deepEqual(words(report.coverage), ALL_CLOSED);
   }
+}, { kinds: ["pglite"] });
+
+storeTest("many dense seconds are split on the way, and none is forgotten", async (store) => {
+  const bursts = Array.from({ length: 50 }, (_, i) => ({ at: AT + 100 * i, count: 30 }));
+  const events = generateEvents(1_600, { ...KINDS, textLength: 5, bursts });
+  await using archive = await openArchive(store);
+  await using relay = await startHostileRelay({ events, behaviours: [cap(20), supportsCount()] });
+  const report = await archive.sync(relay.url, {}, { ...PATIENT, splitRequests: 10_000 });
+  assert.deepEqual(words(report.coverage), ALL_CLOSED);
+  assert.equal((await archive.idsOf(report.relayId)).size, events.length);
+  const asked = relay.seen.reqs.map(({ filters: [filter = {}] }) => filter);
+  const split = asked.findIndex(({ kinds }) => kinds !== undefined);
+  const later = asked.slice(split).filter(({ since, until }) => since === undefined && until);
+  assert.ok(split > 0 && later.length > 20, "the walk goes on afterwards");
 }, { kinds: ["pglite"] });
 
 storeTest("with the kinds and authors named, a dense second is closed", async (store) => {
