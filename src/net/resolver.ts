@@ -11,6 +11,7 @@
 import { lookup } from "node:dns/promises";
 import { withSignal } from "../lib/deadline.ts";
 import { Semaphore } from "../lib/semaphore.ts";
+import { errorText } from "../lib/text.ts";
 import { codeOf, type DialReason } from "./failure.ts";
 
 /**
@@ -24,7 +25,7 @@ export type Resolver = (
 
 /** The two ways to ask; tests put others in. */
 export interface ResolverParts {
-  /** One DNS question; rejects when there is no such record. */
+  /** One DNS question; rejects with Deno's NotFound when a server gave no record, whatever it said. */
   query(
     host: string,
     type: "A" | "AAAA",
@@ -55,49 +56,63 @@ export function createResolver(parts: ResolverParts): Resolver {
   const threads = new Semaphore(MAX_LOOKUPS);
   return async (host, options) => {
     const signal = options.signal ?? new AbortController().signal;
-    const found = await queryBoth(parts, host, signal);
+    const { found, unasked } = await queryBoth(parts, host, signal);
     if (found.length > 0) return found;
     signal.throwIfAborted();
     // Nothing found: perhaps there is nothing, perhaps nobody could say, perhaps it is in the hosts
     // file. Given up at the signal, but the thread is held until getaddrinfo is done.
     const thread = await threads.acquire({ signal });
     const looked = parts.lookup(host).finally(() => thread[Symbol.dispose]());
-    return await withSignal(looked, signal);
+    try {
+      return await withSignal(looked, signal);
+    } catch (error) {
+      // In a process without a socket left for the question, getaddrinfo too says ENOTFOUND.
+      if (unasked === undefined || resolveFailureReason(error) !== "name_not_found") throw error;
+      throw new Error("Cannot tell whether there is such a name as DNS gave no answer", {
+        cause: unasked,
+      });
+    }
   };
 }
 
 /** What a resolver's error says about the name. */
 export function resolveFailureReason(error: unknown): DialReason {
   const code = codeOf(error);
-  return code === "ENOTFOUND" || code === "ENODATA" ? "name_not_found" : "dns_failed";
+  if (code === "ENOTFOUND" || code === "ENODATA") return "name_not_found";
+  // Deno's errors of DNS have no code: 23 and 24 are ENFILE and EMFILE.
+  return /\(os error 2[34]\)/.test(errorText(error)) ? "local_failure" : "dns_failed";
 }
 
 /**
  * A and AAAA at once; AAAA has a moment after A, then is called back. A is waited for whatever came
  * before it: where we have no IPv6, as in most containers, a relay would look unreachable without it.
+ * `unasked` is the error of a question that nobody answered.
  */
 async function queryBoth(
   parts: ResolverParts,
   host: string,
   signal: AbortSignal,
-): Promise<string[]> {
+): Promise<{ found: string[]; unasked: unknown }> {
   const enough = new AbortController();
   const onAbort = (): void => enough.abort();
   if (signal.aborted) onAbort();
   else signal.addEventListener("abort", onAbort, { once: true });
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let unasked: unknown;
   const ask = async (type: "A" | "AAAA"): Promise<readonly string[]> => {
     try {
       const found = await parts.query(host, type, { signal: enough.signal });
       if (type === "A" && found.length > 0) timer = setTimeout(onAbort, SECOND_TYPE_MS);
       return found;
-    } catch {
-      // Says nothing that can be relied on, see above.
+    } catch (error) {
+      // NotFound says nothing more than that somebody answered, see above.
+      if (!(error instanceof Deno.errors.NotFound)) unasked = error;
       return [];
     }
   };
   try {
-    return (await Promise.all([ask("A"), ask("AAAA")])).flat();
+    const found = (await Promise.all([ask("A"), ask("AAAA")])).flat();
+    return { found, unasked };
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", onAbort);

@@ -62,6 +62,25 @@ Deno.test("where DNS has nothing, the system has the last word", async () => {
   }
 });
 
+Deno.test("that a name does not exist is believed only where DNS gave an answer", async () => {
+  const gone = Object.assign(new Error("getaddrinfo"), { code: "ENOTFOUND" });
+  for (
+    const [error, reason] of [
+      [NOTHING, "name_not_found"],
+      [new Deno.errors.TimedOut("request timed out"), "dns_failed"],
+      [new Error("io error: Too many open files (os error 24)"), "local_failure"],
+    ] as const
+  ) {
+    const resolve = createResolver(parts({
+      query: () => Promise.reject(error),
+      lookup: () => Promise.reject(gone),
+    }));
+    await assert.rejects(resolve("relay.example.com", {}), (told) => {
+      return resolveFailureReason(told) === reason;
+    }, reason);
+  }
+});
+
 Deno.test("an abort ends the questions, and lookups that hang hold few threads", async () => {
   const hanging: PromiseWithResolvers<string[]>[] = [];
   const resolve = createResolver(parts({
