@@ -74,6 +74,16 @@ Deno.test({
     await adminQuery(server.url(), "drop database bigbrotr with (force)");
     const anew = await tool(ROLES, [], { env: admin });
     assert.equal(anew.code, 0, anew.text);
+    // What pg_restore leaves when it is killed in the middle of its work.
+    await Deno.mkdir(`${folder.path}/bin`);
+    const half = `#!/bin/sh\n"${INSTALLED}/bin/pg_restore" "$@" |
+      awk '/^COPY/ { n++ } n == 5 { exit } { print }'\nexit 1\n`;
+    await Deno.writeTextFile(`${folder.path}/bin/pg_restore`, half, { mode: 0o755 });
+    const broken = await tool(BACKUP, ["restore", last], {
+      env: { ...env, PATH: `${folder.path}/bin:${env.PATH}` },
+    });
+    assert.notEqual(broken.code, 0, broken.text);
+    assert.match(broken.text, /nothing was restored/);
     const restored = await tool(BACKUP, ["restore", last], { env });
     assert.equal(restored.code, 0, restored.text);
     assert.equal(restored.text, "", "no warning");
