@@ -31,9 +31,12 @@ const TRUST_MS = 60_000;
 
 const log = logger("validator");
 
-/** True when the try ended before anybody answered: what an outage of ours looks like. */
-export function isUnreached({ phase }: Pick<ProofFailure, "phase">): boolean {
-  return phase === "dns" || phase === "tcp" || phase === "proxy";
+/**
+ * True when the try ended before anybody answered: what an outage of ours looks like. So does a
+ * network that leads every name to an address of its own until somebody logs in.
+ */
+export function isUnreached({ phase, reason }: Pick<ProofFailure, "phase" | "reason">): boolean {
+  return phase === "dns" || phase === "tcp" || phase === "proxy" || reason === "forbidden_address";
 }
 
 /** One network's guard. */

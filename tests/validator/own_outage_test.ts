@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parseRelayUrl, type RelayUrl } from "../../src/model/relay_url.ts";
-import { OwnOutage, type Witnesses } from "../../src/validator/own_outage.ts";
+import { isUnreached, OwnOutage, type Witnesses } from "../../src/validator/own_outage.ts";
 import { ManualClock } from "../support/manual_clock.ts";
 
 const CONFIG = { minimum: 10, maxFailedShare: 0.9 };
@@ -42,6 +42,16 @@ function add(guard: OwnOutage, reached: number, unreached: number): void {
 }
 
 const GOOD = Array.from({ length: 8 }, (_, i) => `wss://good${i}.example`);
+
+Deno.test("what never got through to anybody is no sign of life of our network", () => {
+  for (const [phase, reason] of [["dns", "dns_failed"], ["tcp", "timeout"]] as const) {
+    assert.equal(isUnreached({ phase, reason }), true);
+  }
+  // Every name leads to the login page of a hotel.
+  assert.equal(isUnreached({ phase: "policy", reason: "forbidden_address" }), true);
+  assert.equal(isUnreached({ phase: "upgrade", reason: "http_status" }), false);
+  assert.equal(isUnreached({ reason: "silent" }), false);
+});
 
 Deno.test("a few failures, or many among others that were reached, ask nobody", async () => {
   const few = world(GOOD);
