@@ -103,7 +103,8 @@ export function openApiDocument(
       summary: "What an archive of Nostr relays and events knows",
       description:
         "Read-only. Lists are paged by opaque cursors in a stable order: ask again with " +
-        "`cursor` as `next` gave it. A stream that was cut ends in a line that is no row: " +
+        "`cursor` as `next` gave it. A page can be short, even empty, and go on: only one without " +
+        "`next` is the last. A stream that was cut ends in a line that is no row: " +
         '`{"next":"…"}` where a bound was met, `{"problem":…}` where it broke off.',
       license: { name: "MIT", identifier: "MIT" },
     },

@@ -4,9 +4,9 @@
  * wanted, the sightings. Reads page after page by key, in constant memory, no faster than the reader
  * takes it. Never: changes anything.
  */
-import { Context } from "../context.ts";
+import { openStoreToRead } from "../configured_store.ts";
 import { parseBytes } from "../lib/bytes.ts";
-import { unixSeconds } from "../lib/clock.ts";
+import { systemClock, unixSeconds } from "../lib/clock.ts";
 import { configureLogging } from "../lib/log.ts";
 import { NAME, VERSION } from "../lib/version.ts";
 import type { NostrEvent } from "../model/event.ts";
@@ -59,9 +59,8 @@ async function run(call: CommandCall): Promise<number> {
   }
   const config = await call.config();
   await using _logging = await configureLogging({ ...config.log, write: io.stderr });
-  await using context = new Context(config, { signal });
-  const store = await context.store();
-  const { clock } = context;
+  await using store = await openStoreToRead(config, { signal, isForReader: true });
+  const clock = systemClock;
   const startedMs = clock.monotonicMs();
   let written = 0;
   {

@@ -102,7 +102,7 @@ function show({ io, options }: CommandCall, { rows, next }: Page): void {
     return;
   }
   for (const line of tableLines(rows, terminalColumns(io))) io.stdout(line);
-  if (rows.length === 0) io.stderr("No rows.");
+  if (rows.length === 0 && next === undefined) io.stderr("No rows.");
   if (next !== undefined) io.stderr(`There is more: --param cursor=${next}`);
 }
 

@@ -10,7 +10,7 @@ import type { Verifier } from "../verify/verifier.ts";
 
 /** What the machine counts beyond its status. */
 export interface DvmMetrics {
-  /** One request of one of our kinds came to its end; elapsed since it came or was paid, if answered. */
+  /** A request of one of our kinds has ended; elapsed since it came or was paid, if answered. */
   job(kind: number, result: string, elapsedMs: number | undefined): void;
   /** Relays that jobs are heard from at this moment. */
   dvmRelays(connected: number): void;
