@@ -820,7 +820,9 @@ CREATE OR REPLACE FUNCTION public.dvm_job_answer(of_request_id bytea, new_state 
 AS $function$
 begin
   update dvm_job j
-  set state = new_state, answer = new_answer, answered_at = at, claimed_until = 0
+  set state = new_state, answer = new_answer, answered_at = at, claimed_until = 0,
+    -- Of a job that was paid late, the error before may be marked as out only now.
+    published_at = null
   where j.request_id = of_request_id and j.answer is null
     and j.state in ('received', 'processing');
   return found;

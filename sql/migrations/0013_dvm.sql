@@ -87,7 +87,9 @@ create function dvm_job_answer(of_request_id bytea, new_state text, new_answer t
 returns bool language plpgsql as $$
 begin
   update dvm_job j
-  set state = new_state, answer = new_answer, answered_at = at, claimed_until = 0
+  set state = new_state, answer = new_answer, answered_at = at, claimed_until = 0,
+    -- Of a job that was paid late, the error before may be marked as out only now.
+    published_at = null
   where j.request_id = of_request_id and j.answer is null
     and j.state in ('received', 'processing');
   return found;

@@ -254,6 +254,14 @@ storeTest("only its customer cancels a job, and only before it is answered", asy
   assert.deepEqual(await cancelJobs(store, { requestIds: [hexOf(2)], pubkey: hexOf(99) }), []);
 });
 
+storeTest("an answer is not out because of what went out before it", async (store) => {
+  await insertJob(store, job(1));
+  // Of a job that is paid late, when the error that said so has just left.
+  await markPublished(store, hexOf(1), { at: 4 });
+  await storeAnswer(store, hexOf(1), { state: "answered", answer: "{}", at: 5 });
+  assert.equal((await unpublishedAnswers(store, { limit: 5 })).length, 1);
+});
+
 storeTest("old jobs are forgotten, but never one whose answer is not out", async (store) => {
   for (const n of [1, 2, 3]) await insertJob(store, job(n));
   for (const n of [1, 2]) {
