@@ -4,6 +4,7 @@
  * turn, the next address after a failure or a short wait, first to answer wins. Never resolves.
  */
 import { connect, isIPv6, type Socket } from "node:net";
+import { deadline } from "../lib/deadline.ts";
 import { fail, ok, type Result } from "../lib/result.ts";
 import { reasonOf, type Trouble, trouble } from "./failure.ts";
 
@@ -31,17 +32,15 @@ export async function connectTcp(
   options: { signal: AbortSignal; timeoutMs?: number | undefined },
 ): Promise<Result<TcpConnection, Trouble>> {
   const queue = interleaveFamilies(addresses).slice(0, MAX_ADDRESSES);
-  const { signal, timeoutMs } = options;
+  const { signal, timeoutMs = Infinity } = options;
   const { promise, resolve } = Promise.withResolvers<Result<TcpConnection, Trouble>>();
   const open = new Set<Socket>();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let patience: ReturnType<typeof setTimeout> | undefined;
   let last: Trouble = trouble("tcp", "unreachable", "no address to connect to");
 
   function settle(result: Result<TcpConnection, Trouble>): void {
     clearTimeout(timer);
-    clearTimeout(patience);
-    signal.removeEventListener("abort", onAbort);
+    limit[Symbol.dispose]();
     for (const socket of open) {
       if (result.ok && socket === result.value.socket) continue;
       socket.destroy();
@@ -81,8 +80,8 @@ export async function connectTcp(
   }
 
   if (signal.aborted) return fail(trouble("tcp", "timeout", "no time left to connect"));
-  signal.addEventListener("abort", onAbort, { once: true });
-  if (timeoutMs !== undefined) patience = setTimeout(onAbort, timeoutMs);
+  const limit = deadline(timeoutMs, { signal });
+  limit.signal.addEventListener("abort", onAbort, { once: true });
   next();
   return await promise;
 }

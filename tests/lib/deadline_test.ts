@@ -89,3 +89,12 @@ Deno.test("withSignal rejects on abort, and a later rejection of the promise flo
   await assert.rejects(withSignal(late, controller.signal), (reason) => reason === "stop");
   await systemClock.sleep(0);
 });
+
+Deno.test("a deadline that passed while our loop was held up waits for what came meanwhile", async () => {
+  using limit = deadline(10);
+  for (const untilMs = performance.now() + 400; performance.now() < untilMs;);
+  await systemClock.sleep(0);
+  assert.equal(limit.expired, false);
+  await new Promise((resolve) => limit.signal.addEventListener("abort", resolve));
+  assert.equal(limit.expired, true);
+});
