@@ -108,6 +108,10 @@ class Machine implements Dvm {
   constructor(deps: DvmDeps) {
     this.#deps = deps;
     this.#clock = deps.clock ?? systemClock;
+    // Where money comes in, the first odd payment is to be seen as a change.
+    if (deps.walletUri !== undefined) {
+      for (const name of ["jobs_paid_late", "jobs_paid_unanswered"]) this.#status.totals[name] = 0;
+    }
   }
 
   async run(options: { signal: AbortSignal }): Promise<void> {
