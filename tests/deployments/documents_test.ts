@@ -30,7 +30,7 @@ const DOCKER: Proof = { needs: "Docker" };
 
 const PROOFS: readonly [command: RegExp, proof: Proof][] = [
   [/^docker compose /, DOCKER],
-  [/^git pull && docker compose /, DOCKER],
+  [/^git pull && REVISION=\S+ rev-parse HEAD\) docker compose /, DOCKER],
   [/^COMPOSE=1 /, DOCKER],
   [/^echo 'COMPOSE_FILE=/, DOCKER],
   [/^sed -i .* targets\.yaml$/, DOCKER],
@@ -82,7 +82,10 @@ const PROOFS: readonly [command: RegExp, proof: Proof][] = [
     test: "tests/deployments/backup_test.ts",
     says: '["restore"',
   }],
-  [/^(?:cd |cp |\.\.\/_shared\/make_secrets\.sh)/, { test: HERE, says: "make_secrets" }],
+  [/^(?:cd |cp |export REVISION=|\.\.\/_shared\/make_secrets\.sh)/, {
+    test: HERE,
+    says: "make_secrets",
+  }],
 ];
 
 async function documents(): Promise<string[]> {
