@@ -177,12 +177,18 @@ async function pgliteTemplate(migrated: boolean): Promise<Blob> {
   }
 }
 
-// Each change of the schema leaves a template of 40 MB that nobody asks for any more.
+// Each change of the schema leaves a template of 40 MB that nobody asks for any more. Other files of
+// tests do the same at the same time, and in a shared folder some are another user's.
 async function removeOldTemplates(folder: string): Promise<void> {
   const oldest = Date.now() - 86_400_000;
   for await (const { name } of Deno.readDir(folder)) {
     if (!/^bigbrotr-pglite-.*\.tar/.test(name)) continue;
-    const { mtime } = await Deno.stat(`${folder}/${name}`);
-    if (mtime !== null && mtime.getTime() < oldest) await Deno.remove(`${folder}/${name}`);
+    try {
+      const { mtime, uid } = await Deno.stat(`${folder}/${name}`);
+      const isOld = mtime !== null && mtime.getTime() < oldest;
+      if (isOld && uid === Deno.uid()) await Deno.remove(`${folder}/${name}`);
+    } catch (error) {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
   }
 }
