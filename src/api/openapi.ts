@@ -149,7 +149,10 @@ function operation(query: Query, row: string): Operation {
         headers: {
           ...RATE_HEADERS,
           "X-Request-Id": REQUEST_ID,
-          Link: { schema: { type: "string" }, description: 'The next page, as rel="next"' },
+          Link: {
+            schema: { type: "string" },
+            description: 'The next page, as rel="next", unless it is long',
+          },
           ETag: { schema: { type: "string" }, description: "Of this very answer; not of streams" },
         },
         content: {

@@ -30,6 +30,8 @@ export const MEDIA_TYPES: Readonly<Record<Format, string>> = {
 
 /** Rows of a page of a stream: few enough to keep memory small, many enough to be quick. */
 const STREAM_PAGE_ROWS = 500;
+/** Proxies give up on answers whose headers are larger than 4 kB, all together. */
+const MAX_LINK_CHARS = 2_000;
 const BUSY: Problem = { status: 503, title: "Too many streams at once", retryAfterSeconds: 5 };
 
 /** What answers are made with; one for all requests, because it counts the streams. */
@@ -77,7 +79,7 @@ export async function answerQuestion(
     type: MEDIA_TYPES[format.value],
     maxAgeSeconds: Math.floor(given.config.maxAgeMs / 1000),
     compressFromBytes: given.config.compressFromBytes,
-    headers: next === undefined ? {} : { link: nextLink(url, next) },
+    headers: next === undefined ? {} : linkTo(url, next),
   });
 }
 
@@ -179,7 +181,9 @@ function formatOf(named: unknown, accept: string | null): Result<Format, ParamPr
   return ok(/\btext\/csv\b/i.test(accept ?? "") ? "csv" : "json");
 }
 
-function nextLink(url: URL, next: string): string {
+/** The next page; left out where it is long, for the body has its cursor anyway. */
+function linkTo(url: URL, next: string): Record<string, string> {
   url.searchParams.set("cursor", next);
-  return `<${url.pathname}${url.search}>; rel="next"`;
+  const link = `<${url.pathname}${url.search}>; rel="next"`;
+  return link.length > MAX_LINK_CHARS ? {} : { link };
 }

@@ -269,3 +269,34 @@ storeTest("a stream ends when its time is over, and says that", async (store) =>
   assert.equal(typeof next, "string");
   assert.deepEqual(lines.map(({ n }) => n), Array.from({ length: 500 }, (_, i) => i));
 });
+
+storeTest("a long question has its next page in the body alone", async (store) => {
+  await fillArchive(store, 20);
+  await using api = await openApi(store);
+  const ids = Array.from({ length: 50 }, (_, i) => i.toString(16).padStart(64, "0"));
+  const filters = [JSON.stringify([{}]), JSON.stringify([{}, { ids }])];
+  const links = await Promise.all(filters.map(async (filter) => {
+    const page = await getJson(`${api.url}/v1/events?limit=2&filter=${encodeURIComponent(filter)}`);
+    assert.equal(page.status, 200);
+    assert.notEqual(page.body.next, undefined);
+    return page.headers.get("link");
+  }));
+  assert.match(links[0] ?? "", /rel="next"/);
+  assert.equal(links[1], null);
+});
+
+storeTest("an empty page that goes on holds up no stream", async (store) => {
+  const sparse: Query = {
+    ...eventStats,
+    name: "sparse",
+    ask(_store, given): ReturnType<Query["ask"]> {
+      const at = Number(given.cursor ?? 0);
+      const rows = at % 3 === 2 ? [{ n: at }] : [];
+      return Promise.resolve(ok(at < 8 ? { rows, next: String(at + 1) } : { rows }));
+    },
+  };
+  await using api = await openApi(store, { catalogue: [sparse] });
+  const stream = await fetch(`${api.url}/v1/sparse?format=ndjson`);
+  const text = await within("the end of the stream", stream.text());
+  assert.equal(text, '{"n":2}\n{"n":5}\n{"n":8}\n');
+});
