@@ -10,6 +10,7 @@ try {
 const result = await connectTcp(["127.0.0.1"], Number(Deno.args[0]), {
   signal: new AbortController().signal,
 });
-console.log(result.ok ? "connected" : result.failure.reason);
+const outcome = result.ok ? "connected" : result.failure.reason;
+Deno.stdout.writeSync(new TextEncoder().encode(`${outcome}\n`));
 held.forEach((file) => file.close());
 Deno.exit();
