@@ -133,6 +133,16 @@ export abstract class Exchange {
     this.#arm();
   }
 
+  /**
+   * The relay has answered what it was asked after this: a NOTICE before that which reads like a
+   * refusal was its answer. There is nothing to close then, and no second NOTICE to be had for it.
+   */
+  passOver(): void {
+    const notice = this.#notice;
+    if (!this.waiting || notice === undefined || notice.dueMs === Infinity) return;
+    this.finish({ reason: "notice", message: notice.message }, true, false);
+  }
+
   /** The connection is over, for this reason. */
   disconnect(end: SubscriptionEnd): void {
     if (this.#notice !== undefined && end.reason === "disconnected") {

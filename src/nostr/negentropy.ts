@@ -27,6 +27,8 @@ export interface NegentropySession extends AsyncDisposable {
   readonly end: SubscriptionEnd | undefined;
   /** Sends NEG-OPEN the first time and NEG-MSG afterwards; one call at a time. Never rejects. */
   exchange(payload: string): Promise<NegentropyAnswer>;
+  /** The relay has answered what it was asked after the last payload. */
+  passOver(): void;
 }
 
 /** {@linkcode NegentropySession} over a connection's link. */

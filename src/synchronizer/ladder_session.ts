@@ -26,7 +26,7 @@ const RECONNECT_MAX_MS = 10_000;
 /** How long to listen for events behind an EOSE, on a relay that has not sent one before it yet. */
 const LINGER_MS = 250;
 const PADDING = 50;
-const NO_ID = "0".repeat(64);
+const NOTHING: Filter = { ids: ["0".repeat(64)], limit: 1 };
 const NIP_COUNT = 45;
 const NIP_EOSE_HINT = 67;
 
@@ -158,6 +158,13 @@ export class LadderSession implements RelaySession {
     return this.#connection.openNegentropy(filter, { idleMs, signal, noticeGraceMs });
   }
 
+  async echo({ signal }: SignalOptions): Promise<boolean> {
+    this.#requests += 1;
+    const { idleMs } = this.#deps.limits;
+    const { eose } = await this.#connection.request(NOTHING, { idleMs, signal });
+    return eose;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#connection[Symbol.asyncDispose]();
   }
@@ -229,7 +236,7 @@ export class LadderSession implements RelaySession {
     })();
     await answered.promise;
     if (eose) {
-      await this.#request({ ids: [NO_ID], limit: 1 }, options);
+      await this.#request(NOTHING, options);
       if (!this.#eoseTrusted) await this.#clock.sleep(LINGER_MS, { signal });
     }
     const end = subscription.end;

@@ -71,6 +71,8 @@ export interface RelaySession extends AsyncDisposable {
    * `idleMs`, it waits no longer than that for an answer.
    */
   negentropy(filter: Filter, options: NegentropyOptions): NegentropySession;
+  /** Whether it answers a question that costs it nothing. Never rejects. */
+  echo(options: SignalOptions): Promise<boolean>;
   /** What the relay says of itself. */
   readonly claims: RelayClaims;
   /** Pages are smaller than they could be. */

@@ -212,8 +212,28 @@ Deno.test("a relay that blocks or ignores a reconciliation is told apart", async
   assert.deepEqual(await ignored.exchange("61"), { ok: false, end: { reason: "idle" } });
   relay.behave();
   await using unknown = connection.openNegentropy({}, { idleMs: LONG_MS });
+
   const answer = await unknown.exchange("61");
   assert.ok(!answer.ok && answer.end.reason === "notice");
+});
+
+Deno.test("a NOTICE is the refusal of what was asked before an answered question", async () => {
+  await using relay = await startHostileRelay({ events });
+  await using connection = await connected(relay.url);
+  const bounds = { idleMs: LONG_MS, noticeGraceMs: LONG_MS };
+  await using session = connection.openNegentropy({}, bounds);
+  const asked = session.exchange("61");
+  // Before the NOTICE has come there is nothing to be said.
+  session.passOver();
+  assert.equal(session.end, undefined);
+  assert.ok((await connection.request({ limit: 1 }, { idleMs: LONG_MS })).eose);
+  session.passOver();
+  const answer = await asked;
+  assert.ok(!answer.ok && answer.end.reason === "notice");
+  // It is not closed: that would be another verb which the relay does not know.
+  await session[Symbol.asyncDispose]();
+  assert.ok((await connection.request({ limit: 1 }, { idleMs: LONG_MS })).eose);
+  assert.equal(connection.notices.length, 1);
 });
 
 Deno.test("a refused further subscription leaves the first one alone", async () => {

@@ -8,7 +8,8 @@ import type { SyncLimits } from "../limits.ts";
 import { negotiate, type Negotiation } from "./negotiate.ts";
 import type { PageAnswer } from "../page.ts";
 import type { OpenReason } from "../reasons.ts";
-import type { NegentropyOptions, RelaySession } from "../session.ts";
+import type { RelaySession } from "../session.ts";
+import type { NegentropySession } from "../../nostr/relay_connection.ts";
 
 /** What a probe works with. */
 export interface ProbeNip77Deps {
@@ -36,17 +37,13 @@ const NOTHING: CoverageWindow = { since: 0, until: 0 };
 export async function probeNip77(session: RelaySession, deps: ProbeNip77Deps): Promise<boolean> {
   const { window: all, signal } = deps;
   if (!session.claims.nips.includes(NIP_NEGENTROPY)) {
-    const found = await askFor(NOTHING, session, deps, {
-      idleMs: UNCLAIMED_IDLE_MS,
-      noticeGraceMs: UNCLAIMED_NOTICE_MS,
-    });
-    if (!answers(found)) return false;
+    if (!answers(await askUnclaimed(session, deps))) return false;
   }
   const page = await session.page({ ...deps.within(all), limit: 1 }, { signal });
   const { accepted: [event] } = await deps.take(page);
   const second = event?.created_at;
   const window = second === undefined ? NOTHING : { since: second, until: second };
-  const found = await askFor(window, session, deps, {});
+  const found = await askFor(window, session, deps);
   if (!found.ok) return answers(found);
   return event === undefined || found.need.has(event.id);
 }
@@ -54,16 +51,46 @@ export async function probeNip77(session: RelaySession, deps: ProbeNip77Deps): P
 async function askFor(
   window: CoverageWindow,
   session: RelaySession,
-  { limits, signal, within, mustStop }: ProbeNip77Deps,
-  options: NegentropyOptions,
+  deps: ProbeNip77Deps,
 ): Promise<Negotiation> {
-  await using negentropy = session.negentropy(within(window), { ...options, signal });
-  const found = await negotiate(negentropy, new IdSet(0), window, {
-    maxIds: limits.reconcileIds,
-    mustStop,
-  });
+  const { signal, within } = deps;
+  await using negentropy = session.negentropy(within(window), { signal });
+  const found = await negotiateAll(negentropy, window, deps);
   signal?.throwIfAborted();
   return found;
+}
+
+/**
+ * A NOTICE names no question. That it was the refusal of this one shows when the relay goes on to
+ * answer the next, mostly long before silence does.
+ */
+async function askUnclaimed(
+  session: RelaySession,
+  deps: ProbeNip77Deps,
+): Promise<Negotiation> {
+  const { signal, within } = deps;
+  const over = new AbortController();
+  await using negentropy = session.negentropy(within(NOTHING), {
+    idleMs: UNCLAIMED_IDLE_MS,
+    noticeGraceMs: UNCLAIMED_NOTICE_MS,
+    signal,
+  });
+  const [found] = await Promise.all([
+    negotiateAll(negentropy, NOTHING, deps).finally(() => over.abort()),
+    session.echo({ signal: over.signal }).then((isHeard) => {
+      if (isHeard) negentropy.passOver();
+    }),
+  ]);
+  signal?.throwIfAborted();
+  return found;
+}
+
+function negotiateAll(
+  negentropy: NegentropySession,
+  window: CoverageWindow,
+  { limits, mustStop }: ProbeNip77Deps,
+): Promise<Negotiation> {
+  return negotiate(negentropy, new IdSet(0), window, { maxIds: limits.reconcileIds, mustStop });
 }
 
 function answers(found: Negotiation): boolean {

@@ -1,8 +1,6 @@
 // One strategy to archive a hole in the ledger: by pages, newest first, `until` inclusive, each page
 // reaching back into the one before. In: a hole. Out: events to ingest, and entries in the ledger,
-// which move only when everything above them is committed. The next page is asked for while the last
-// one is being verified and written (never more than one ahead), and ingested as soon as it is there:
-// one page's signatures are checked while the rows of the one before are written.
+// which move only when everything above them is committed. Pages come ahead of that (pages_ahead.ts).
 //
 // What a finished page proves: a relay that answers newest first has, down to the page's oldest
 // second, nothing that it did not send (that ground is "paged"); of the oldest second itself the cap
@@ -10,19 +8,16 @@
 // empty shows that the ground ends here, and closes it all. A relay that breaks these rules is
 // noticed where it can be, and then nothing is closed.
 import type { CoverageProof, CoverageWindow } from "../../model/coverage.ts";
-import type { PageEvent, PageResult } from "../../ingest/ingest.ts";
+import type { PageEvent } from "../../ingest/ingest.ts";
 import { DenseSeconds, type DenseSecondsDeps } from "./dense_seconds.ts";
 import type { PageSize } from "./evidence.ts";
 import type { PageAnswer } from "../page.ts";
-import { judgePage, likelyNextUntil, looksDense, type PageVerdict } from "./page_verdict.ts";
+import { judgePage, looksDense, type PageVerdict } from "./page_verdict.ts";
+import { PagesAhead, type PagesAheadDeps } from "./pages_ahead.ts";
 import { isLie, type OpenReason } from "../reasons.ts";
 
 /** What a walk works with. */
-export interface WalkDeps extends DenseSecondsDeps {
-  /** Asks for one page of the archive's filter. Rejects only on abort. */
-  fetch(window: CoverageWindow): Promise<PageAnswer>;
-  /** Ingests a page; resolves after the commit. */
-  take(page: PageAnswer): Promise<PageResult>;
+export interface WalkDeps extends DenseSecondsDeps, PagesAheadDeps {
   /** Whether the hole ends in the present, so that the next turn overlaps with it. */
   isNewest(hole: CoverageWindow): boolean;
 }
@@ -41,13 +36,6 @@ export async function walkHole(
   const end = await walk.run();
   // A relay that has stopped to answer is not asked for more; its dense seconds stay open.
   return end === undefined || end === "all_dropped" ? await walk.splitDense() ?? end : end;
-}
-
-/** A page that has come, and is being ingested. */
-interface Arrival {
-  page: PageAnswer;
-  /** Never rejects: how that ended is looked at when the page's turn has come. */
-  taken: Promise<PromiseSettledResult<PageResult>>;
 }
 
 /** `undefined`: go on; otherwise the walk is over. */
@@ -78,8 +66,7 @@ class Walk {
   #isBlind: boolean;
   #idlePages = 0;
   #bottomPages = 0;
-  /** The next page, if it was asked for already. */
-  #ahead: Arrival | undefined;
+  readonly #ahead: PagesAhead;
 
   constructor(hole: CoverageWindow, deps: WalkDeps) {
     this.#hole = hole;
@@ -88,6 +75,7 @@ class Walk {
     this.#floor = hole.until + 1;
     this.#top = hole.until;
     this.#dense = new DenseSeconds(deps);
+    this.#ahead = new PagesAhead(deps);
     // The newest second of all is walked over again by the next turn.
     this.#isBlind = !deps.isNewest(hole);
     if (deps.ledger.hasEventsAt(hole.until)) this.#boundary = new Set();
@@ -98,10 +86,10 @@ class Walk {
     try {
       end = await this.#pages();
     } catch (error) {
-      await this.#ahead?.taken;
+      await this.#ahead.settle();
       throw error;
     }
-    await this.#finishAhead();
+    await this.#ahead.letGo();
     return end;
   }
 
@@ -116,45 +104,19 @@ class Walk {
         return end;
       }
       const window = { since: this.#hole.since, until: this.#cursor };
-      const { page, taken } = this.#ahead ?? await this.#ask(window);
-      this.#ahead = undefined;
-      const mayBeCut = !this.#deps.evidence.isShort(page.size, page.limit);
-      const next = this.#worthAskingAhead(page)
-        ? likelyNextUntil(page.events, window, mayBeCut)
-        : undefined;
-      const asked = next === undefined ? undefined : this.#ask({ ...window, until: next });
-      const [result, arrival] = await Promise.all([taken, asked && settled(asked)]);
-      this.#ahead = arrival && fulfilled(arrival);
-      const step = await this.#judge(page, fulfilled(result).accepted, window);
+      const arrived = await this.#ahead.page(window);
+      const { accepted } = await this.#ahead.committed(arrived);
+      const step = await this.#judge(arrived.page, accepted, window);
       await this.#deps.moved();
       if (step !== undefined) return step.end;
       const cut = this.#dense.isFull ? await this.#dense.split() : undefined;
       if (cut !== undefined) return this.#open(cut);
-      if (next !== this.#cursor) await this.#finishAhead();
     }
-  }
-
-  /** Asks for a page, and has it ingested as soon as it is there. */
-  async #ask(window: CoverageWindow): Promise<Arrival> {
-    const page = await this.#deps.fetch(window);
-    return { page, taken: settled(this.#deps.take(page)) };
-  }
-
-  /** The events of a page that nobody judges are as good as any. */
-  async #finishAhead(): Promise<void> {
-    const ahead = this.#ahead;
-    this.#ahead = undefined;
-    if (ahead !== undefined) fulfilled(await ahead.taken);
   }
 
   /** Goes back to the seconds that were denser than a page; why that was cut short, if it was. */
   splitDense(): Promise<OpenReason | undefined> {
     return this.#dense.split(this.#proof);
-  }
-
-  #worthAskingAhead(page: PageAnswer): boolean {
-    return (page.end === "eose" || page.end === "limit") && page.hint !== "finish" && !page.late &&
-      this.#deps.mustStop() === undefined;
   }
 
   async #judge(
@@ -329,16 +291,4 @@ class Walk {
     this.#deps.ledger.open({ since: this.#hole.since, until: this.#floor - 1 }, why);
     return why;
   }
-}
-
-/** How it ends; never rejects. */
-async function settled<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>> {
-  const [end] = await Promise.allSettled([promise]);
-  return end;
-}
-
-/** What came of it; throws what it was rejected with. */
-function fulfilled<T>(end: PromiseSettledResult<T>): T {
-  if (end.status === "rejected") throw end.reason;
-  return end.value;
 }
