@@ -66,6 +66,35 @@ storeTest("an EOSE amidst the last second does not pass for its end", async (sto
   assert.deepEqual(words(report.coverage), [`0..${NEWEST} open early_eose`]);
 }, { kinds: ["pglite"] });
 
+storeTest("an EOSE behind what we don't take does not pass for an end of data", async (store) => {
+  const events = [...spread(AT + 1000, 30, 1), ...spread(AT, 10, 2)];
+  const [stray] = generateEvents(1, {
+    seed: 9,
+    kinds: { 1: 1 },
+    bursts: [{ at: AT + 5000, count: 1 }],
+  });
+  await using archive = await openArchive(store);
+  await using relay = await startHostileRelay({
+    events,
+    behaviours: [cap(20), {
+      name: "strayThenEose",
+      // In place of an older page: an event of another time, EOSE, and then what was asked for.
+      answer: (steps, { filters: [filter = {}] }) => {
+        if (stray === undefined || Number(filter["until"]) > AT + 1000) return steps;
+        const all = [...steps];
+        const eose = all.filter((step) => step.do === "eose");
+        const others = all.filter((step) => step.do !== "eose");
+        return [{ do: "event" as const, event: stray }, ...eose, ...others];
+      },
+    }],
+  });
+  const report = await archive.sync(relay.url);
+  assert.ok(
+    report.coverage.every((held) => held.state !== "closed"),
+    words(report.coverage).join(),
+  );
+}, { kinds: ["pglite"] });
+
 storeTest("an exclusive until is noticed below a crowded second, too", async (store) => {
   const events = [...spread(AT + 10, 100, 1), ...burst(AT, 150, 2), ...burst(AT - 1, 3, 3)];
   await using archive = await openArchive(store);

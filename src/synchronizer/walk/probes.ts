@@ -65,6 +65,20 @@ export class Probes {
   }
 
   /**
+   * Whether a page of what we don't take, which was not cut, held nothing else: its EOSE may have come
+   * too early. A reason means that nobody can tell.
+   */
+  async isEnd(window: CoverageWindow): Promise<boolean | OpenReason> {
+    const page = await this.#deps.listen(within(this.#deps.filter, window));
+    const { accepted } = await this.#deps.take(page);
+    if (page.late) return "early_eose";
+    if (page.end !== "eose") return page.stop ?? "idle";
+    return !accepted.some(({ created_at }) =>
+      created_at >= window.since && created_at <= window.until
+    );
+  }
+
+  /**
    * Why a page did not show a second again of which `ids` were seen (any, when there are none):
    * `until` is exclusive, or the relay would not say. Undefined when they were deleted meanwhile.
    */

@@ -215,7 +215,9 @@ class Walk {
     tooNew: boolean,
   ): Promise<Step> {
     if (page.end === "eose" && this.#deps.evidence.isShort(page.size, page.limit)) {
-      return await this.#atEnd(page);
+      const isEnd = await this.#deps.probes.isEnd({ since: this.#hole.since, until: this.#cursor });
+      if (typeof isEnd === "string") this.#freeze(isEnd);
+      if (isEnd !== false) return await this.#atEnd(page);
     }
     if (oldest === undefined) return { end: this.#open(tooNew ? "ignores_until" : "all_dropped") };
     await this.#settleSuspect(true);
