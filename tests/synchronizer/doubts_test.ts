@@ -66,6 +66,31 @@ storeTest("an EOSE amidst the last second does not pass for its end", async (sto
   assert.deepEqual(words(report.coverage), [`0..${NEWEST} open early_eose`]);
 }, { kinds: ["pglite"] });
 
+storeTest(
+  "an EOSE amidst a crowded second that fits a page does not pass for its end",
+  async (store) => {
+    // The newest page ends with so much of the second that it is asked for alone.
+    const events = [...spread(AT + 10, 75, 1), ...burst(AT, 110, 2), ...spread(AT - 9_000, 300, 3)];
+    const early: Behaviour = {
+      name: "earlyEoseOfOneSecond",
+      answer: (steps, { filters: [filter = {}] }) => {
+        const all = [...steps];
+        if (filter["since"] !== AT || filter["kinds"] !== undefined) return all;
+        const eose = all.filter((step) => step.do === "eose");
+        const others = all.filter((step) => step.do === "event");
+        return [...others.slice(0, 90), ...eose, ...others.slice(90)];
+      },
+    };
+    await using archive = await openArchive(store);
+    await using relay = await startHostileRelay({ events, behaviours: [cap(150), early] });
+    const report = await archive.sync(relay.url);
+    const told = words(report.coverage);
+    assert.ok(relay.seen.reqs.some(({ filters }) => filters[0]?.["since"] === AT), "asked alone");
+    assert.ok(told.some((line) => line.startsWith(`${AT}..${AT} gap`)), told.join("\n"));
+  },
+  { kinds: ["pglite"] },
+);
+
 storeTest("an EOSE behind what we don't take does not pass for an end of data", async (store) => {
   const events = [...spread(AT + 1000, 30, 1), ...spread(AT, 10, 2)];
   const [stray] = generateEvents(1, {

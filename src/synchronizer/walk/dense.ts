@@ -150,8 +150,9 @@ class Split {
     this.#isUsedUp = !deps.mayAsk();
     if (this.#isUsedUp) return false;
     const asked = { ...deps.filter, ...part, since: second, until: second };
-    // Where parts may be all there is, an EOSE that comes too early must not pass.
-    const page = await (deps.filter.kinds === undefined ? deps.fetch(asked) : deps.listen(asked));
+    // Where it may be all there is, an EOSE that comes too early must not pass.
+    const isPartOnly = deps.filter.kinds === undefined && part.kinds !== undefined;
+    const page = await (isPartOnly ? deps.fetch(asked) : deps.listen(asked));
     const { accepted } = await deps.take(page);
     for (const event of accepted) if (event.created_at === second) this.held.add(event.id);
     this.#got = accepted.length;
