@@ -20,7 +20,7 @@ import { DEFAULT_INGEST_LIMITS, type IngestLimits } from "./limits.ts";
 import { type KnownEvents, type KnownFacts, openKnownEvents } from "./known.ts";
 import type { IngestPage, PageEvent, PageResult } from "./page.ts";
 import { readEvent, type ScreenedEvent, screenPage } from "./screen.ts";
-import { type Outcome, type OwnEvents, UnderWay } from "./under_way.ts";
+import { type OwnEvents, UnderWay } from "./under_way.ts";
 import { openWriter, type PageRows, type WrittenRows } from "./writer.ts";
 
 export { hasTrueId } from "./screen.ts";
@@ -168,7 +168,7 @@ class BatchingIngest implements Ingest {
   async #round(work: Work, first: boolean, signal: AbortSignal | undefined): Promise<void> {
     const seqs = await this.#findKnown(work, first, signal);
     const mine = this.#underWay.open();
-    const theirs = new Map<string, Promise<Outcome>>();
+    const theirs = new Map<string, OwnEvents>();
     for (const id of work.open) {
       // Stored while this page asked the database: the page that wrote it remembered it.
       const seq = seqs.get(id) ?? this.#known.peek(id);
@@ -180,11 +180,14 @@ class BatchingIngest implements Ingest {
       const valid = await this.#verify(work, mine, signal);
       await this.#write(work, this.#kept(work, valid, mine), seqs, mine);
     } finally {
-      mine.abandon();
+      mine.end();
+    }
+    for (const { ended } of new Set(theirs.values())) {
+      await (signal === undefined ? ended : withSignal(ended, signal));
     }
     const stored = new Map<string, number>();
-    for (const [id, end] of theirs) {
-      const outcome = await (signal === undefined ? end : withSignal(end, signal));
+    for (const [id, other] of theirs) {
+      const outcome = other.outcomeOf(id);
       if (typeof outcome === "object") stored.set(id, outcome.seq);
     }
     if (stored.size > 0) await this.#write(work, [], stored, mine);

@@ -14,7 +14,7 @@ import type { PageEvent } from "./page.ts";
 export interface ScreenedEvent {
   readonly event: PageEvent;
   /** Only forgers make these: at most one copy of them all can be the true one. */
-  readonly rivals: PageEvent[];
+  readonly rivals: readonly PageEvent[];
 }
 
 /** What is left of a page. */
@@ -28,6 +28,7 @@ export interface ScreenedPage {
 
 /** Copies that differ under one id, beyond the first; the rest is dropped as `wrong_id`. */
 const MAX_RIVALS = 3;
+const NONE: readonly PageEvent[] = [];
 
 /** Screens a page. Never throws, whatever the values are. */
 export function screenPage(
@@ -60,11 +61,12 @@ export function screenPage(
       continue;
     }
     const first = events.get(event.id);
-    if (first === undefined) events.set(event.id, { event, rivals: [] });
+    if (first === undefined) events.set(event.id, { event, rivals: NONE });
     else if ([first.event, ...first.rivals].some((held) => isSame(held, event, limits))) {
       duplicates++;
-    } else if (first.rivals.length < MAX_RIVALS) first.rivals.push(event);
-    else countDrop(dropped, "wrong_id");
+    } else if (first.rivals.length < MAX_RIVALS) {
+      events.set(event.id, { event: first.event, rivals: [...first.rivals, event] });
+    } else countDrop(dropped, "wrong_id");
   }
   return { events, duplicates, dropped };
 }

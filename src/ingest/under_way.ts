@@ -4,52 +4,63 @@
 /** How an event under way ended, for the pages that wait for it. */
 export type Outcome = { seq: number } | "invalid" | "abandoned";
 
-type Ends = Map<string, PromiseWithResolvers<Outcome>>;
-
 /** The events of all pages that are under way. */
 export class UnderWay {
-  readonly #ends: Ends = new Map();
+  readonly #owners = new Map<string, OwnEvents>();
 
   /** A page's part of it; empty at first. */
   open(): OwnEvents {
-    return new OwnEvents(this.#ends);
+    return new OwnEvents(this.#owners);
   }
 }
 
 /** The events that a page verifies and writes, and how it tells their end. */
 export class OwnEvents {
-  readonly #all: Ends;
-  readonly #own: Ends = new Map();
+  readonly #owners: Map<string, OwnEvents>;
+  readonly #outcomes = new Map<string, Outcome | undefined>();
+  readonly #end = Promise.withResolvers<void>();
 
-  constructor(all: Ends) {
-    this.#all = all;
+  constructor(owners: Map<string, OwnEvents>) {
+    this.#owners = owners;
   }
 
-  /** Makes this page the one that brings the event, unless another does: then how that will end. */
-  claim(id: string): Promise<Outcome> | undefined {
-    const other = this.#all.get(id);
-    if (other !== undefined) return other.promise;
-    const own = Promise.withResolvers<Outcome>();
-    this.#own.set(id, own);
-    this.#all.set(id, own);
+  /** Makes this page the one that brings the event, unless another does: then that one is given. */
+  claim(id: string): OwnEvents | undefined {
+    const other = this.#owners.get(id);
+    if (other !== undefined) return other;
+    this.#outcomes.set(id, undefined);
+    this.#owners.set(id, this);
     return undefined;
   }
 
   /** Ids that were claimed, ended or not. */
   get ids(): string[] {
-    return [...this.#own.keys()];
+    return [...this.#outcomes.keys()];
   }
 
-  /** Tells those who wait for the event; only the first end of it counts. */
+  /**
+   * Resolves when all have ended. One promise for a page, not for an event: 20 pages with the same 500
+   * events would wait for 9,500.
+   */
+  get ended(): Promise<void> {
+    return this.#end.promise;
+  }
+
+  /** How a claimed event ended. */
+  outcomeOf(id: string): Outcome | undefined {
+    return this.#outcomes.get(id);
+  }
+
+  /** Says how a claimed event ended; only its first end counts. */
   finish(id: string, outcome: Outcome): void {
-    const own = this.#own.get(id);
-    if (own === undefined || this.#all.get(id) !== own) return;
-    this.#all.delete(id);
-    own.resolve(outcome);
+    if (this.#owners.get(id) !== this) return;
+    this.#owners.delete(id);
+    this.#outcomes.set(id, outcome);
   }
 
-  /** Ends what has none yet. */
-  abandon(): void {
-    for (const id of this.#own.keys()) this.finish(id, "abandoned");
+  /** Ends what has no end yet, and tells those who wait. */
+  end(): void {
+    for (const id of this.#outcomes.keys()) this.finish(id, "abandoned");
+    this.#end.resolve();
   }
 }

@@ -16,33 +16,73 @@ import {
 /** An event as a relay sent it: a well-formed head, which proves nothing, and the frame. */
 export class EventFrame implements EventHead {
   readonly id: string;
-  readonly pubkey: string;
   readonly created_at: number;
   readonly kind: number;
-  /** The frame, a character for each byte: no decoding for what nobody reads. */
-  readonly #bytes: string;
+  readonly #bytes: Buffer;
+  /** Where the frame is in the bytes, and its pubkey. */
+  readonly #from: number;
+  readonly #to: number;
+  readonly #pubkeyAt: number;
 
-  constructor(head: EventHead, bytes: string) {
+  constructor(
+    head: Pick<EventHead, "id" | "created_at" | "kind">,
+    place: { bytes: Buffer; from: number; to: number; pubkeyAt: number },
+  ) {
     this.id = head.id;
-    this.pubkey = head.pubkey;
     this.created_at = head.created_at;
     this.kind = head.kind;
-    this.#bytes = bytes;
+    this.#bytes = place.bytes;
+    this.#from = place.from;
+    this.#to = place.to;
+    this.#pubkeyAt = place.pubkeyAt;
+  }
+
+  get pubkey(): string {
+    return this.#bytes.toString("latin1", this.#pubkeyAt, this.#pubkeyAt + HEX_CHARS);
   }
 
   /** The event as JSON.parse gives it, unchecked; undefined when the frame is no JSON or no UTF-8. */
   parse(limits: MessageLimits = DEFAULT_MESSAGE_LIMITS): unknown {
-    const text = frameText(Buffer.from(this.#bytes, "latin1"));
+    const text = frameText(this.#frame);
     const frame = text === undefined ? undefined : parseFrame(text, limits);
     return frame?.ok ? boundTags(frame.value[2], limits) : undefined;
   }
 
   /** Whether both frames are the same, byte for byte. */
   equals(other: EventFrame): boolean {
-    return this.#bytes === other.#bytes;
+    return this.#frame.equals(other.#frame);
+  }
+
+  get #frame(): Buffer {
+    return this.#bytes.subarray(this.#from, this.#to);
   }
 }
 
+/**
+ * Where a connection's frames are kept until they are ingested: in a few large pieces that the garbage
+ * collector need not copy. As strings, 20 relays' frames cost a fifth of the process's time.
+ */
+export class FramePieces {
+  #piece = Buffer.allocUnsafeSlow(0);
+  #used = 0;
+
+  /** Copies a frame; a piece lives as long as a frame in it. */
+  keep(frame: Buffer): { bytes: Buffer; from: number } {
+    if (this.#used + frame.length > this.#piece.length) {
+      const size = Math.min(Math.max(this.#piece.length * 2, MIN_PIECE_BYTES), MAX_PIECE_BYTES);
+      this.#piece = Buffer.allocUnsafeSlow(Math.max(size, frame.length));
+      this.#used = 0;
+    }
+    const from = this.#used;
+    this.#piece.set(frame, from);
+    this.#used += frame.length;
+    return { bytes: this.#piece, from };
+  }
+}
+
+const MIN_PIECE_BYTES = 16 * 1024;
+const MAX_PIECE_BYTES = 256 * 1024;
+const HEX_CHARS = 64;
 const OPENING = Buffer.from('["EVENT","');
 
 /** The subscription id of an EVENT frame in its usual spelling; undefined for any other frame. */
@@ -65,11 +105,15 @@ export function eventSubscriptionId(frame: Buffer, limits: MessageLimits): strin
 export function readEventFrame(
   frame: Buffer,
   subscriptionId: string,
+  pieces: FramePieces,
   limits: MessageLimits,
 ): EventFrame | undefined {
   if (frame.length > limits.maxFrameChars) return undefined;
   const head = scan.head(frame, OPENING.length + subscriptionId.length + 1);
-  return head && new EventFrame(head, frame.toString("latin1"));
+  if (head === undefined) return undefined;
+  const { bytes, from } = pieces.keep(frame);
+  const to = from + frame.length;
+  return new EventFrame(head, { bytes, from, to, pubkeyAt: from + head.pubkeyAt });
 }
 
 const QUOTE = 0x22;
@@ -89,18 +133,21 @@ class HeadScan {
   #frame: Buffer = OPENING;
   #at = 0;
   #failed = false;
-  #id = "";
-  #pubkey = "";
+  #idAt = 0;
+  #pubkeyAt = 0;
   #createdAt = -1;
   #kind = -1;
 
   /** The head of the object behind the comma at `at`, which ends the frame's array. */
-  head(frame: Buffer, at: number): EventHead | undefined {
+  head(
+    frame: Buffer,
+    at: number,
+  ): { id: string; pubkeyAt: number; created_at: number; kind: number } | undefined {
     this.#frame = frame;
     this.#at = at;
     this.#failed = false;
-    this.#id = "";
-    this.#pubkey = "";
+    this.#idAt = 0;
+    this.#pubkeyAt = 0;
     this.#createdAt = -1;
     this.#kind = -1;
     this.#expect(COMMA);
@@ -111,11 +158,11 @@ class HeadScan {
     this.#skipBlanks();
     this.#failed ||= this.#at !== frame.length;
     this.#frame = OPENING;
-    if (this.#failed || this.#id === "" || this.#pubkey === "") return undefined;
+    if (this.#failed || this.#idAt === 0 || this.#pubkeyAt === 0) return undefined;
     if (this.#createdAt < 0 || this.#kind < 0) return undefined;
     return {
-      id: this.#id,
-      pubkey: this.#pubkey,
+      id: frame.toString("latin1", this.#idAt, this.#idAt + HEX_CHARS),
+      pubkeyAt: this.#pubkeyAt,
       created_at: this.#createdAt,
       kind: this.#kind,
     };
@@ -130,11 +177,11 @@ class HeadScan {
     this.#skipBlanks();
     if (this.#failed) return;
     if (length === 2 && this.#spells(key, "id")) {
-      this.#failed ||= this.#id !== "";
-      this.#id = this.#hex();
+      this.#failed ||= this.#idAt > 0;
+      this.#idAt = this.#hex();
     } else if (length === 6 && this.#spells(key, "pubkey")) {
-      this.#failed ||= this.#pubkey !== "";
-      this.#pubkey = this.#hex();
+      this.#failed ||= this.#pubkeyAt > 0;
+      this.#pubkeyAt = this.#hex();
     } else if (length === 10 && this.#spells(key, "created_at")) {
       this.#failed ||= this.#createdAt >= 0;
       this.#createdAt = this.#integer(MAX_SECOND_DIGITS);
@@ -151,14 +198,14 @@ class HeadScan {
     return true;
   }
 
-  /** 32 bytes of lower-case hex in quotes. */
-  #hex(): string {
+  /** Where 32 bytes of lower-case hex begin, behind a quote. */
+  #hex(): number {
     const from = this.#at + 1;
-    const end = from + 64;
+    const end = from + HEX_CHARS;
     this.#failed ||= this.#frame[this.#at] !== QUOTE || this.#frame[end] !== QUOTE;
     for (let i = from; i < end; i++) this.#failed ||= !isHexByte(this.#frame[i] ?? 0);
     this.#at = end + 1;
-    return this.#failed ? "" : this.#frame.toString("latin1", from, end);
+    return from;
   }
 
   #integer(maxDigits: number): number {

@@ -7,7 +7,7 @@ import { setImmediate } from "node:timers";
 import type { RawData, WebSocket } from "ws";
 import { cut, errorText } from "../lib/text.ts";
 import { type ClientMessage, encodeClientMessage } from "./client_message.ts";
-import { eventSubscriptionId, readEventFrame } from "./event_frame.ts";
+import { eventSubscriptionId, FramePieces, readEventFrame } from "./event_frame.ts";
 import type { SubscriptionEnd } from "./exchange.ts";
 import { frameText } from "./frame.ts";
 import {
@@ -43,6 +43,7 @@ export class RelaySocket {
   readonly #ws: WebSocket;
   readonly #options: RelaySocketOptions;
   readonly #limits: MessageLimits;
+  readonly #pieces = new FramePieces();
   #end: SubscriptionEnd | undefined;
   #breach: string | undefined;
   #paused = false;
@@ -140,7 +141,7 @@ export class RelaySocket {
   #read(frame: Buffer): RelayMessage | undefined {
     const subscriptionId = eventSubscriptionId(frame, this.#limits);
     if (subscriptionId !== undefined && this.#options.takesFrames(subscriptionId)) {
-      const event = readEventFrame(frame, subscriptionId, this.#limits);
+      const event = readEventFrame(frame, subscriptionId, this.#pieces, this.#limits);
       if (event !== undefined) return { type: "event", subscriptionId, event };
     }
     const text = frameText(frame);

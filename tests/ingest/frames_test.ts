@@ -6,6 +6,7 @@ import { parseRelayUrl } from "../../src/model/relay_url.ts";
 import {
   type EventFrame,
   eventSubscriptionId,
+  FramePieces,
   readEventFrame,
 } from "../../src/nostr/event_frame.ts";
 import { DEFAULT_MESSAGE_LIMITS as LIMITS } from "../../src/nostr/frame.ts";
@@ -16,6 +17,7 @@ import { openVerifier, type Verifier } from "../../src/verify/verifier.ts";
 import { forgeSig, generateEvents } from "../support/events.ts";
 import { storeTest } from "../support/store.ts";
 
+const pieces = new FramePieces();
 const AT = 1_750_000_000;
 
 interface Tools {
@@ -43,7 +45,7 @@ function framesTest(name: string, fn: (tools: Tools) => Promise<void>): void {
 function frameOf(event: unknown, change: (text: string) => string = (text) => text): EventFrame {
   const frame = Buffer.from(change(JSON.stringify(["EVENT", "s", event])));
   const id = eventSubscriptionId(frame, LIMITS);
-  const read = id === undefined ? undefined : readEventFrame(frame, id, LIMITS);
+  const read = id === undefined ? undefined : readEventFrame(frame, id, pieces, LIMITS);
   assert.ok(read);
   return read;
 }

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import {
   type EventFrame,
   eventSubscriptionId,
+  FramePieces,
   readEventFrame,
 } from "../../src/nostr/event_frame.ts";
 import { DEFAULT_MESSAGE_LIMITS as LIMITS } from "../../src/nostr/frame.ts";
@@ -13,9 +14,10 @@ import { generateEvents } from "../support/events.ts";
 function read(frame: string | Uint8Array): EventFrame | undefined {
   const bytes = Buffer.from(frame as string);
   const id = eventSubscriptionId(bytes, LIMITS);
-  return id === undefined ? undefined : readEventFrame(bytes, id, LIMITS);
+  return id === undefined ? undefined : readEventFrame(bytes, id, pieces, LIMITS);
 }
 
+const pieces = new FramePieces();
 const ID = "a".repeat(64);
 const PUBKEY = "0123456789abcdef".repeat(4);
 
@@ -158,4 +160,30 @@ Deno.test("nesting without end is skipped in one pass", () => {
   );
   assert.equal(frame?.kind, 1);
   assert.equal(frame?.parse(), undefined);
+});
+
+Deno.test("frames are whole whatever else is kept beside them", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(40_000), { minLength: 1, maxLength: 40 }), (lengths) => {
+      const pieces = new FramePieces();
+      const frames = lengths.map((length, i) => {
+        const frame = Buffer.from(framed(
+          `"id":"${ID}","pubkey":"${PUBKEY}","created_at":${i},"kind":1,"content":"${
+            "x".repeat(length)
+          }"`,
+        ));
+        const kept = readEventFrame(frame, "s", pieces, LIMITS);
+        // The bytes are the socket's, which writes over them.
+        frame.fill(0);
+        return kept;
+      });
+      frames.forEach((frame, i) => {
+        const event = frame?.parse() as { content: string; created_at: number };
+        assert.equal(event.created_at, i);
+        assert.equal(event.content.length, lengths[i]);
+        assert.equal(frame?.pubkey, PUBKEY);
+      });
+    }),
+    { numRuns: 20 },
+  );
 });
