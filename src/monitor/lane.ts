@@ -12,6 +12,7 @@ import { spreadOf } from "../lib/spread.ts";
 import { errorText } from "../lib/text.ts";
 import { type Check, readMsOf, writeMsOf } from "../model/check.ts";
 import type { Network } from "../model/network.ts";
+import { isOurFault } from "../net/failure.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Store } from "../store/connect.ts";
 import { putRelayMetadata, type RelayDocument } from "../store/metadata.ts";
@@ -66,12 +67,6 @@ const WRITE_BYTES = 2 * 1024 * 1024;
 const RELEASE_MS = 5_000;
 /** How long a relay waits that our proxy did not reach; it may be this one that it won't dial. */
 const NOT_MADE_REST_SECONDS = 5 * 60;
-/** Our configuration, our proxy or our machine: the relay was never asked. */
-const OUR_FAULT: ReadonlySet<string> = new Set([
-  "network_disabled",
-  "proxy_failed",
-  "local_failure",
-]);
 /** Phases in which a dial fails for all URLs of a host and port alike. */
 const BEFORE_URL: ReadonlySet<string | undefined> = new Set(["dns", "tcp"]);
 
@@ -180,7 +175,7 @@ class Lane {
       return await this.#deps.claims.leaveAlone(finished.claim);
     }
     if (wasTurnedAway(finished.claim, finished.check)) return await this.#turnedAway(finished);
-    if (!open.ok && OUR_FAULT.has(open.reason)) {
+    if (!open.ok && isOurFault(open.reason)) {
       return await this.#notMade(finished.claim);
     }
     const proven = this.#judgement.add(finished);

@@ -46,6 +46,18 @@ export type DialReason =
   | "protocol_error"
   | "aborted";
 
+/** Our configuration, our proxy or our machine: the host was never asked. */
+const OUR_FAULTS: ReadonlySet<string> = new Set<DialReason>([
+  "network_disabled",
+  "proxy_failed",
+  "local_failure",
+]);
+
+/** Whether the reason of a failed dial says nothing of the host, as the fault is on our side. */
+export function isOurFault(reason: string): boolean {
+  return OUR_FAULTS.has(reason);
+}
+
 /** A dial that did not get there. */
 export interface DialFailure {
   phase: DialPhase;

@@ -9,6 +9,7 @@ import { canonicalFilter, type Filter } from "../model/filter.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import { retentionBounds, type RetentionRule } from "../model/retention.ts";
 import type { Dialer, DialFailure } from "../net/dialer.ts";
+import { isOurFault } from "../net/failure.ts";
 import { HostSlots } from "../net/host_slots.ts";
 import type { Signer } from "../nostr/signer.ts";
 import type { Store } from "../store/connect.ts";
@@ -264,7 +265,9 @@ class Turn {
   async #failed(holes: readonly CoverageWindow[], failure: DialFailure): Promise<SyncReport> {
     this.#request.signal?.throwIfAborted();
     // Nobody has asked, so nothing was learnt.
-    if (failure.reason === "blocked") return this.#report({ outcome: "failed", failure });
+    if (failure.reason === "blocked" || isOurFault(failure.reason)) {
+      return this.#report({ outcome: "failed", failure });
+    }
     for (const hole of holes) this.#ledger.open(hole, "unreachable");
     await this.#save();
     return this.#report({ outcome: "failed", reason: "unreachable", failure });

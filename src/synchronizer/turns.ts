@@ -182,7 +182,8 @@ function tell(report: SyncReport, count: Count): void {
   }
   count(outcome === "failed" ? "relays_failed" : "relays_synced");
   if (gaps.length > 0) count("gaps", gaps.length);
-  if (reason !== undefined && reason !== "time_up") count(`failures_${reason}`);
+  const why = reason ?? failure?.reason;
+  if (why !== undefined && why !== "time_up") count(`failures_${why}`);
 }
 
 function described(report: SyncReport): Record<string, unknown> {

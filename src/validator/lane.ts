@@ -13,6 +13,7 @@ import type { BlockList } from "../model/block_list.ts";
 import type { Network } from "../model/network.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
 import type { Dialer } from "../net/dialer.ts";
+import { isOurFault } from "../net/failure.ts";
 import type { HostSlots } from "../net/host_slots.ts";
 import { takeTurn } from "../net/turn.ts";
 import {
@@ -69,12 +70,6 @@ const MAX_HELD_MS = 60_000;
 const RELEASE_MS = 5_000;
 /** How long a candidate waits that our proxy did not reach; it may be this one that it won't dial. */
 const NOT_TRIED_REST_MS = 5 * 60_000;
-/** Our configuration, our proxy or our machine: the candidate was never asked. */
-const OUR_FAULT: ReadonlySet<string> = new Set([
-  "network_disabled",
-  "proxy_failed",
-  "local_failure",
-]);
 
 const log = logger("validator");
 
@@ -177,7 +172,7 @@ class Lane {
     const { claims, outage, clock, random, count, network } = this.#deps;
     const { result, url } = tried;
     if (!result.ok && result.failure.reason === "blocked") return await claims.leaveAlone(url);
-    if (!result.ok && OUR_FAULT.has(result.failure.reason)) {
+    if (!result.ok && isOurFault(result.failure.reason)) {
       count("candidates_not_tried");
       if (!this.#stopped) {
         log.warn("{network} can't be dialled now; its candidates wait", { network });

@@ -62,6 +62,18 @@ storeTest("a relay that fails rests, and says why", async (store) => {
   assert.ok((rests.get(shut.url) ?? 0) >= 86_400);
 });
 
+storeTest("that our proxy is down says nothing of the relays behind it", async (store) => {
+  const url = "ws://2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion/" as RelayUrl;
+  await addOnline(store, url);
+  const config = await testConfig(
+    "networks.tor.enabled=true",
+    "networks.tor.proxy_url=socks5h://127.0.0.1:1",
+  );
+  const counts = await cycleOnce(store, { config });
+  assert.deepEqual(counts, { relays_failed: 1, failures_proxy_failed: 1 });
+  assert.equal(await count(store, "coverage"), 0);
+});
+
 storeTest(
   "who is to be left alone is not dialled, waits, and has no gap in the ledger",
   async (store) => {
