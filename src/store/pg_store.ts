@@ -40,6 +40,11 @@ const MAX_CONFLICTS = 10;
 const CONFLICT_BACKOFF = { baseMs: 20, maxMs: 500 };
 const AWAY_BACKOFF = { baseMs: 100, maxMs: 5000 };
 const DEFAULT_PATIENCE_MS = 600_000;
+/**
+ * A full disk refuses writes while reads go on: for so long only what was refused shows, when it
+ * succeeds, that there is room again.
+ */
+const FULL_STAYS_MS = 5000;
 const QUERY_CANCELED = "57014";
 
 /** The store; see the interface for what each method promises. */
@@ -54,6 +59,7 @@ export class PgStore implements Store {
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
   #health: StoreHealth;
+  #full: { name: string; untilMs: number } | undefined;
   #queries = 0;
   #failures = 0;
   #retries = 0;
@@ -178,7 +184,7 @@ export class PgStore implements Store {
           (connection) => this.#once(connection, fn, timeoutMs, signal),
           { signal },
         );
-        this.#say("up");
+        if (this.#hasRoom(name)) this.#say("up");
         return value;
       } catch (error) {
         signal.throwIfAborted();
@@ -187,7 +193,7 @@ export class PgStore implements Store {
           await this.#pause(conflicts - 1, CONFLICT_BACKOFF, signal);
           continue;
         }
-        if (error instanceof DiskFull || isDiskFull(error)) throw this.#full(name, error);
+        if (error instanceof DiskFull || isDiskFull(error)) throw this.#diskFull(name, error);
         if (isPreparedLost(error)) this.#backend.forgetPrepared?.();
         else if (!isAway(error)) throw error;
         else this.#say("down", error);
@@ -199,10 +205,20 @@ export class PgStore implements Store {
     }
   }
 
-  #full(name: string, error: unknown): DiskFull {
+  #diskFull(name: string, error: unknown): DiskFull {
+    this.#full = { name, untilMs: this.#clock.monotonicMs() + FULL_STAYS_MS };
     this.#say("down", error);
     if (error instanceof DiskFull) return error;
     return new DiskFull(`Cannot ${name} as the database's disk is full`, { cause: error });
+  }
+
+  /** What the success of this work says of a disk that was full. */
+  #hasRoom(name: string): boolean {
+    const full = this.#full;
+    if (full === undefined) return true;
+    if (name !== full.name && this.#clock.monotonicMs() < full.untilMs) return false;
+    this.#full = undefined;
+    return true;
   }
 
   async #pause(

@@ -212,7 +212,6 @@ Deno.test("a relay that blocks or ignores a reconciliation is told apart", async
   assert.deepEqual(await ignored.exchange("61"), { ok: false, end: { reason: "idle" } });
   relay.behave();
   await using unknown = connection.openNegentropy({}, { idleMs: LONG_MS });
-
   const answer = await unknown.exchange("61");
   assert.ok(!answer.ok && answer.end.reason === "notice");
 });
