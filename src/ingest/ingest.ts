@@ -14,12 +14,13 @@ import { knownEvents } from "../store/events.ts";
 import type { Store } from "../store/connect.ts";
 import type { Verifier } from "../verify/verifier.ts";
 import { withSignal } from "../lib/deadline.ts";
+import { readCopies } from "./copies.ts";
 import { countDrop, DROP_REASONS, type DropCounts, type DropReason } from "./drop.ts";
 import type { GroupCall } from "./group_call.ts";
 import { DEFAULT_INGEST_LIMITS, type IngestLimits } from "./limits.ts";
 import { type KnownEvents, type KnownFacts, openKnownEvents } from "./known.ts";
 import type { IngestPage, PageEvent, PageResult } from "./page.ts";
-import { readEvent, type ScreenedEvent, screenPage } from "./screen.ts";
+import { type ScreenedEvent, screenPage } from "./screen.ts";
 import { type OwnEvents, UnderWay } from "./under_way.ts";
 import { openWriter, type PageRows, type WrittenRows } from "./writer.ts";
 
@@ -212,16 +213,8 @@ class BatchingIngest implements Ingest {
   ): Promise<NostrEvent[]> {
     const { ids } = mine;
     if (ids.length === 0) return [];
-    const copies: NostrEvent[] = [];
-    for (const id of ids) {
-      const screened = work.screened.get(id);
-      if (screened === undefined) continue;
-      for (const copy of [screened.event, ...screened.rivals]) {
-        const event = readEvent(copy, this.#limits.event);
-        if (event.ok) copies.push(event.value);
-        else countDrop(work.result.dropped, event.failure);
-      }
-    }
+    const { screened, result } = work;
+    const copies = await readCopies(ids, screened, this.#limits.event, result.dropped);
     const verdicts = await this.#deps.verifier.verify(
       copies,
       signal === undefined ? {} : { signal },

@@ -62,11 +62,8 @@ export function screenPage(
     }
     const first = events.get(event.id);
     if (first === undefined) events.set(event.id, { event, rivals: NONE });
-    else if ([first.event, ...first.rivals].some((held) => isSame(held, event, limits))) {
-      duplicates++;
-    } else if (first.rivals.length < MAX_RIVALS) {
-      events.set(event.id, { event: first.event, rivals: [...first.rivals, event] });
-    } else countDrop(dropped, "wrong_id");
+    else if (isSameFrame(first.event, event)) duplicates++;
+    else if (addRival(events, first, event, { limits, dropped })) duplicates++;
   }
   return { events, duplicates, dropped };
 }
@@ -100,10 +97,38 @@ function hasHead(event: NostrEvent, { id, pubkey, created_at, kind }: EventFrame
     event.kind === kind;
 }
 
-function isSame(a: PageEvent, b: PageEvent, limits: Readonly<EventLimits>): boolean {
-  if (a instanceof EventFrame && b instanceof EventFrame && a.equals(b)) return true;
-  const [one, other] = [readEvent(a, limits), readEvent(b, limits)];
-  return one.ok && other.ok && sameEvent(one.value, other.value);
+function isSameFrame(a: PageEvent, b: PageEvent): boolean {
+  return a instanceof EventFrame && b instanceof EventFrame && a.equals(b);
+}
+
+/**
+ * Adds another copy under an id; true when it is the same event, spelled in another way. From now on
+ * the copies of this id are parsed, each once: forgers may send as many as they like.
+ */
+function addRival(
+  events: Map<string, ScreenedEvent>,
+  { event: first, rivals }: ScreenedEvent,
+  copy: PageEvent,
+  { limits, dropped }: { limits: Readonly<EventLimits>; dropped: DropCounts },
+): boolean {
+  const read = (value: PageEvent): NostrEvent[] => {
+    if (!(value instanceof EventFrame)) return [value];
+    const event = readEvent(value, limits);
+    if (event.ok) return [event.value];
+    countDrop(dropped, event.failure);
+    return [];
+  };
+  const held = [first, ...rivals].flatMap(read);
+  const [event] = read(copy);
+  const isSame = event !== undefined && held.some((other) => sameEvent(other, event));
+  if (event !== undefined && !isSame) {
+    if (held.length <= MAX_RIVALS) held.push(event);
+    else countDrop(dropped, "wrong_id");
+  }
+  const [kept, ...others] = held;
+  if (kept === undefined) events.delete(copy.id);
+  else events.set(copy.id, { event: kept, rivals: others });
+  return isSame;
 }
 
 function sameEvent(a: NostrEvent, b: NostrEvent): boolean {

@@ -42,10 +42,15 @@ export class EventFrame implements EventHead {
   }
 
   /** The event as JSON.parse gives it, unchecked; undefined when the frame is no JSON or no UTF-8. */
-  parse(limits: MessageLimits = DEFAULT_MESSAGE_LIMITS): unknown {
+  parse(): unknown {
     const text = frameText(this.#frame);
-    const frame = text === undefined ? undefined : parseFrame(text, limits);
-    return frame?.ok ? boundTags(frame.value[2], limits) : undefined;
+    const frame = text === undefined ? undefined : parseFrame(text, LIMITS);
+    return frame?.ok ? boundTags(frame.value[2], LIMITS) : undefined;
+  }
+
+  /** Of the frame. */
+  get byteLength(): number {
+    return this.#to - this.#from;
   }
 
   /** Whether both frames are the same, byte for byte. */
@@ -80,6 +85,8 @@ export class FramePieces {
   }
 }
 
+/** How long a frame may be was decided when it came. */
+const LIMITS: MessageLimits = { ...DEFAULT_MESSAGE_LIMITS, maxFrameChars: Infinity };
 const MIN_PIECE_BYTES = 16 * 1024;
 const MAX_PIECE_BYTES = 256 * 1024;
 const HEX_CHARS = 64;

@@ -178,7 +178,8 @@ export class LadderSession implements RelaySession {
       // Without EOSE one event less than was asked for, so that the last one ends the page; with it
       // some more, for relays that pad their pages: what is cut off can't be judged.
       maxEvents: this.#endsByLimit && limit > 1 ? limit - 1 : 2 * limit + PADDING,
-      asFrames: true,
+      // Tags are read of every event then.
+      asFrames: filter.tags === undefined,
       signer: this.#deps.signer,
       signal,
     });

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
+import fc from "fast-check";
+import { totalDrops } from "../../src/ingest/drop.ts";
 import { createIngest, type Ingest } from "../../src/ingest/ingest.ts";
 import type { NostrEvent } from "../../src/model/event.ts";
 import { parseRelayUrl } from "../../src/model/relay_url.ts";
@@ -176,3 +178,39 @@ framesTest("a filter is matched again, by tags too", async (tools) => {
     newestFirst([...new Set([...wanted, ...sevens])]),
   );
 });
+
+framesTest(
+  "whatever copies of an event come, each is counted once, and the true one is kept",
+  async (tools) => {
+    const { store, ingest, relays: [relayId] } = tools;
+    const events = generateEvents(12);
+    const changes: ((text: string) => string)[] = [
+      (text) => text,
+      (text) => text.replace(',"content"', ', "content"'),
+      (text) => text.replace('"content":"', "$&forged"),
+      (text) => text.replace('"content":"', "$&another"),
+      (text) => text.replace('"content":"', "$&\\q"),
+      (text) => text.replace('"tags":', '"tags":7,"x":'),
+    ];
+    let told = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(11), fc.nat(changes.length)), { minLength: 1, maxLength: 60 }),
+        async (picks) => {
+          const page = picks.map(([which, how]) => {
+            const change = changes[how];
+            return change === undefined ? events[which] : frameOf(events[which], change);
+          });
+          const result = await ingest.page({ relayId, events: page, seenAt: AT });
+          const { newEvents, repeated, dropped } = result;
+          assert.equal(newEvents + repeated + totalDrops(dropped), page.length);
+          told += newEvents;
+        },
+      ),
+      { numRuns: 40 },
+    );
+    const ids = new Set((await stored(store)).map(({ id }) => id));
+    assert.equal(told, ids.size);
+    assert.deepEqual(await stored(store), newestFirst(events.filter(({ id }) => ids.has(id))));
+  },
+);
