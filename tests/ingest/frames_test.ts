@@ -187,8 +187,9 @@ framesTest(
     const changes: ((text: string) => string)[] = [
       (text) => text,
       (text) => text.replace(',"content"', ', "content"'),
-      (text) => text.replace('"content":"', "$&forged"),
-      (text) => text.replace('"content":"', "$&another"),
+      ...[1, 2, 3, 4, 5].map((n) => (text: string): string =>
+        text.replace('"content":"', `$&forged ${n}`)
+      ),
       (text) => text.replace('"content":"', "$&\\q"),
       (text) => text.replace('"tags":', '"tags":7,"x":'),
     ];
