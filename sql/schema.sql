@@ -1015,6 +1015,14 @@ AS $function$
     1, 16), 'hex')::uuid
 $function$;
 
+CREATE OR REPLACE FUNCTION public.event_bytes(e event)
+ RETURNS integer
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+AS $function$
+  select octet_length(e.tags) + octet_length(e.content) + octet_length(e.content_raw)
+$function$;
+
 CREATE OR REPLACE FUNCTION public.event_class(kind integer)
  RETURNS text
  LANGUAGE sql

@@ -61,6 +61,11 @@ end $$;
 create function event_tags(e event) returns text
 language sql stable parallel safe as $$ select e.tags $$;
 
+-- About how many bytes reading an event gives: by lengths, which are known without its texts.
+create function event_bytes(e event) returns int language sql stable parallel safe as $$
+  select octet_length(e.tags) + octet_length(e.content) + octet_length(e.content_raw)
+$$;
+
 -- Writes the rows of new events and says how many; with event_tags the functions that a storage
 -- profile replaces (sql/README.md). Of each event whose number is not null; the arguments are those
 -- of event_insert.

@@ -36,6 +36,13 @@ language sql stable parallel safe as $$
   ) end
 $$;
 
+-- A tag of packed comes out as 73 bytes of text.
+create or replace function event_bytes(e event) returns int
+language sql stable parallel safe as $$
+  select octet_length(e.tags) + octet_length(e.packed) / 25 * 73 + octet_length(e.content)
+    + octet_length(e.content_raw)
+$$;
+
 create or replace function event_known(ids bytea) returns bigint[]
 language plpgsql stable set plan_cache_mode = force_custom_plan as $$
 begin

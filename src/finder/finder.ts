@@ -98,7 +98,8 @@ async function readEvents(
     }
     await insert(deps, [...urls], "event", { signal, count });
     // After the insert: a crash between the two reads a page twice, and loses nothing.
-    seq = events.length < limit ? settled : events.at(-1)?.seq ?? settled;
+    // Beyond the last one, numbers may be burned: the end is where no event comes.
+    seq = Math.min(page.at(-1)?.seq ?? settled, settled);
     await putState(store, SERVICE, CHECKPOINT, { seq }, { at: unixSeconds(clock), signal });
     count("events_read", events.length);
     left -= events.length;

@@ -19,6 +19,9 @@ export interface EventCursor {
 /** Rows that one round grows to; an event may have a megabyte. */
 const ROUND_ROWS = 200;
 
+/** Bytes that a scan brings at once, and at most one event more. */
+const SCAN_BYTES = 8 * 1024 * 1024;
+
 /** One page of the events that match: newest first, ties by the lowest id. */
 export function readEvents(
   store: Store,
@@ -54,18 +57,40 @@ export function readEvents(
   }, { retry: true, signal: o.signal });
 }
 
-/** Events in the order in which they were archived, after `afterSeq`; each is read once. */
+/**
+ * Events in the order in which they were archived, after `afterSeq`; each is read once. What comes is
+ * at most `limit` events, and ends with the one by which it has `maxBytes` (8 MiB): fewer than the
+ * limit are not the end, none are.
+ */
 export function scanEvents(
   store: Store,
-  o: { afterSeq: number; kinds?: readonly number[]; limit: number; signal?: AbortSignal },
+  o: {
+    afterSeq: number;
+    kinds?: readonly number[];
+    limit: number;
+    maxBytes?: number;
+    signal?: AbortSignal;
+  },
 ): Promise<StoredEvent[]> {
   return store.run("scan_events", async (sql) => {
+    const after = sql`seq > ${o.afterSeq}::bigint ${
+      o.kinds === undefined ? sql`` : sql`and kind = any (${numberArray(o.kinds)}::int[])`
+    }`;
+    // By a bound on seq: what lies beyond it is measured, never read.
     const rows = await sql<EventColumns[]>`
       select seq, encode(id, 'hex') as id, encode(pubkey, 'hex') as pubkey, created_at, kind,
         event_tags(event) as tags, content, content_raw, encode(sig, 'hex') as sig
-      from event where seq > ${o.afterSeq}::bigint ${
-      o.kinds === undefined ? sql`` : sql`and kind = any (${numberArray(o.kinds)}::int[])`
-    }
+      from event where ${after} and seq <= (
+        select max(page.seq) from (
+          select page.seq, sum(page.bytes) over (
+            order by page.seq rows between unbounded preceding and 1 preceding) as before
+          from (
+            select seq, event_bytes(event) as bytes
+            from event where ${after} order by seq limit ${o.limit}
+          ) page
+        ) page
+        where coalesce(page.before, 0) < ${o.maxBytes ?? SCAN_BYTES}::bigint
+      )
       order by seq limit ${o.limit}`;
     return rows.map(toEvent);
   }, { retry: true, signal: o.signal });

@@ -4,7 +4,7 @@ import type { NostrEvent } from "../../src/model/event.ts";
 import { parseRelayUrl, type RelayUrl, toHttpUrl } from "../../src/model/relay_url.ts";
 import { claimCandidates } from "../../src/store/candidates.ts";
 import type { Store } from "../../src/store/connect.ts";
-import { writeBatch } from "../../src/store/events.ts";
+import { settledEventSeq, writeBatch } from "../../src/store/events.ts";
 import { ensureRelay, insertRelays } from "../../src/store/relays.ts";
 import { deleteState, listStates } from "../../src/store/service_state.ts";
 import { nip11Status, nip11Text, startHostileRelay } from "../relay/mod.ts";
@@ -95,6 +95,24 @@ storeTest("a cycle reads no more events than it may; the next one goes on", asyn
   assert.equal((await runCycle(finder))["events_read"], 25);
   assert.equal((await runCycle(finder))["events_read"], 15);
 });
+
+storeTest(
+  "events that are too large to come at once are all read, and numbers that were burned are passed",
+  async (store) => {
+    const config = await testConfig();
+    const finder = createFinder({ store, dialer: testDialer(config), config: config.finder });
+    const large = Array.from(
+      { length: 12 },
+      (_, i) => event(10002, [["r", `wss://r${i}.example.com`]], "x".repeat(900_000)),
+    );
+    await archive(store, ...large);
+    await store.run("burn", (sql) => sql`select nextval('event_seq_seq')`);
+    assert.deepEqual(await runCycle(finder), { events_read: 12, candidates_inserted: 12 });
+    assert.deepEqual(await runCycle(finder), {});
+    const [state] = await listStates(store, "finder");
+    assert.deepEqual(state?.value, { seq: await settledEventSeq(store) });
+  },
+);
 
 storeTest("a list on the web is fetched, and then left alone for its cooldown", async (store) => {
   await using web = await startHostileRelay({

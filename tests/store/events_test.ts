@@ -259,6 +259,29 @@ storeTest("a scan meets each event once, in the order of its archiving", async (
   );
 });
 
+storeTest("a scan is bounded by bytes, too, and always brings an event", async (store) => {
+  // Each about 100 kB; of the tags, of the content, and of what the column can't hold as it is.
+  const events = generateEvents(12, { seed: 9 }).map((event, i) => ({
+    ...event,
+    tags: i % 3 === 0 ? [["alt", "x".repeat(100_000)]] : [],
+    content: i % 3 === 0 ? "" : i % 3 === 1 ? "y".repeat(100_000) : "\0".repeat(15_000),
+  }));
+  await writeBatch(store, { events, sightings: [] });
+  const sizes: number[] = [];
+  const seen: string[] = [];
+  for (let afterSeq = 0;;) {
+    const page = await scanEvents(store, { afterSeq, limit: 5, maxBytes: 250_000 });
+    sizes.push(page.length);
+    if (page.length === 0) break;
+    seen.push(...page.map(({ id }) => id));
+    afterSeq = page.at(-1)?.seq ?? afterSeq;
+  }
+  assert.deepEqual(sizes, [3, 3, 3, 3, 0]);
+  assert.deepEqual(seen.sort(), events.map(({ id }) => id).sort());
+  assert.equal((await scanEvents(store, { afterSeq: 0, limit: 5, maxBytes: 1 })).length, 1);
+  assert.equal((await scanEvents(store, { afterSeq: 0, limit: 5 })).length, 5);
+});
+
 storeTest("deleted events are gone with their sightings", async (store) => {
   const events = generateEvents(10, { seed: 8 });
   const relayId = await ensureRelay(store, relayUrl("wss://one.example.com"), { at: 1 });

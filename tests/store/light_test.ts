@@ -155,6 +155,22 @@ async function facts(store: Store): Promise<unknown> {
   return counted;
 }
 
+async function scansByBytes(store: Store): Promise<void> {
+  await emptyStore(store);
+  // 73 kB of tags each: packed, and as text.
+  const packed = Array.from({ length: 1000 }, (_, i) => ["e", i.toString(16).padStart(64, "0")]);
+  const events = generateEvents(6, { seed: 13 })
+    .map((event, i) => ({ ...event, tags: i % 2 === 0 ? packed : [["t", "x".repeat(73_000)]] }));
+  await writeBatch(store, { events, sightings: [] });
+  const page = await scanEvents(store, { afterSeq: 0, limit: 6, maxBytes: 140_000 });
+  assert.equal(page.length, 2);
+  const [row] = await store.run("measured", (sql) =>
+    sql<{ said: number; is: number }[]>`
+    select sum(event_bytes(e))::int as said, sum(octet_length(event_tags(e)))::int as is
+    from event e`);
+  assert.ok(row && Math.abs(row.said - row.is) < 100, JSON.stringify(row));
+}
+
 async function keepsRealEvents(store: Store): Promise<void> {
   await emptyStore(store);
   const events = readRealEvents() as NostrEvent[];
@@ -202,6 +218,7 @@ for (const kind of STORE_KINDS) {
         ignore: sharedDataMissing,
         fn: () => keepsRealEvents(small.store),
       });
+      await t.step("is scanned in pages of bounded bytes", () => scansByBytes(small.store));
       await t.step("is refused by a program that wants another", async () => {
         await assert.rejects(
           checkLayout(small.store, { profile: "full" }),
