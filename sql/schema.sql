@@ -2019,13 +2019,13 @@ begin
   return n;
 end $function$;
 
-CREATE OR REPLACE FUNCTION public.relay_metadata_delete_expired(before bigint, max_rows integer)
+CREATE OR REPLACE FUNCTION public.relay_metadata_delete_expired(before bigint, newest integer, max_rows integer)
  RETURNS integer
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
-declare n int;
+declare expired int; surplus int;
 begin
   delete from relay_metadata m
   where (m.relay_id, m.type, m.generated_at) in (
@@ -2036,8 +2036,23 @@ begin
         and newer.generated_at > o.generated_at)
     limit max_rows
   );
-  get diagnostics n = row_count;
-  return n;
+  get diagnostics expired = row_count;
+  delete from relay_metadata m
+  where (m.relay_id, m.type, m.generated_at) in (
+    select o.relay_id, o.type, o.generated_at
+    from (
+      select h.relay_id, h.type, count(*) - greatest(newest, 1) as surplus
+      from relay_metadata h group by h.relay_id, h.type having count(*) > greatest(newest, 1)
+    ) g
+    cross join lateral (
+      select h.relay_id, h.type, h.generated_at from relay_metadata h
+      where h.relay_id = g.relay_id and h.type = g.type
+      order by h.generated_at limit g.surplus
+    ) o
+    limit max_rows - expired
+  );
+  get diagnostics surplus = row_count;
+  return expired + surplus;
 end $function$;
 
 CREATE OR REPLACE FUNCTION public.relay_metadata_insert_cascade(rows jsonb)

@@ -63,10 +63,11 @@ begin
   return n;
 end $$;
 
--- History older than `before`; the latest row of each relay and type stays.
-create function relay_metadata_delete_expired(before bigint, max_rows int) returns int
+-- History older than `before`, and of each relay and type all but the `newest` rows, of which there is
+-- one at least: the latest stays.
+create function relay_metadata_delete_expired(before bigint, newest int, max_rows int) returns int
 language plpgsql as $$
-declare n int;
+declare expired int; surplus int;
 begin
   delete from relay_metadata m
   where (m.relay_id, m.type, m.generated_at) in (
@@ -77,8 +78,23 @@ begin
         and newer.generated_at > o.generated_at)
     limit max_rows
   );
-  get diagnostics n = row_count;
-  return n;
+  get diagnostics expired = row_count;
+  delete from relay_metadata m
+  where (m.relay_id, m.type, m.generated_at) in (
+    select o.relay_id, o.type, o.generated_at
+    from (
+      select h.relay_id, h.type, count(*) - greatest(newest, 1) as surplus
+      from relay_metadata h group by h.relay_id, h.type having count(*) > greatest(newest, 1)
+    ) g
+    cross join lateral (
+      select h.relay_id, h.type, h.generated_at from relay_metadata h
+      where h.relay_id = g.relay_id and h.type = g.type
+      order by h.generated_at limit g.surplus
+    ) o
+    limit max_rows - expired
+  );
+  get diagnostics surplus = row_count;
+  return expired + surplus;
 end $$;
 
 create function orphan_metadata_delete(max_rows int) returns int language plpgsql as $$

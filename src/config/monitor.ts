@@ -156,6 +156,11 @@ export const monitorSection = group(
         min: "1d",
         max: "36500d",
       }),
+      document_versions: integer(
+        200,
+        "And of each relay and kind of document so many at most, the newest, however fast it changes.",
+        { min: 2, max: 100_000, limit: true },
+      ),
     }),
     max_pow: integer(
       16,

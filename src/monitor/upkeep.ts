@@ -11,11 +11,13 @@ import { deleteExpiredMetadata } from "../store/metadata.ts";
 import { deleteExpiredHistory, firstCheckAt, rollUpDay } from "../store/relay_history.ts";
 import { getState, putState } from "../store/service_state.ts";
 
-/** How long things are kept, in milliseconds. */
+/** How long things are kept, in milliseconds, and how many. */
 export interface KeepConfig {
   checksMs: number;
   daysMs: number;
   documentsMs: number;
+  /** Of each relay and type. */
+  documentVersions: number;
 }
 
 /** What upkeep works with. */
@@ -93,6 +95,7 @@ export class Upkeep {
     for (;;) {
       const { rows, documents } = await deleteExpiredMetadata(store, {
         before: documentsBefore,
+        newest: config.documentVersions,
         limit: DOCUMENTS_AT_ONCE,
         signal,
       });

@@ -81,15 +81,18 @@ export function latestMetadata(
   ], { retry: true, signal: o.signal });
 }
 
-/** Deletes history older than `before` (Unix seconds), never a relay's latest document. */
+/**
+ * Deletes history older than `before` (Unix seconds) and what is more than the `newest` documents of a
+ * relay and type, at most `limit` rows (1000); never a relay's latest document.
+ */
 export function deleteExpiredMetadata(
   store: Store,
-  o: { before: number; limit?: number; signal?: AbortSignal },
+  o: { before: number; newest: number; limit?: number; signal?: AbortSignal },
 ): Promise<{ rows: number; documents: number }> {
   return store.run("relay_metadata_delete_expired", async (sql) => {
     const limit = o.limit ?? 1000;
-    const [expired] = await sql<{ n: number }[]>`
-      select relay_metadata_delete_expired(${o.before}::bigint, ${limit}::int) as n`;
+    const [expired] = await sql<{ n: number }[]>`select relay_metadata_delete_expired(
+      ${o.before}::bigint, ${o.newest}::int, ${limit}::int) as n`;
     const [orphans] = await sql<{ n: number }[]>`select orphan_metadata_delete(${limit}::int) as n`;
     return { rows: expired?.n ?? 0, documents: orphans?.n ?? 0 };
   }, { retry: true, signal: o.signal });

@@ -16,7 +16,12 @@ const DAY = 86_400;
 /** 2026-01-01 00:00 UTC. */
 const MIDNIGHT = 1_767_225_600;
 
-const KEEP: KeepConfig = { checksMs: 15 * DAY_MS, daysMs: 100 * DAY_MS, documentsMs: 50 * DAY_MS };
+const KEEP: KeepConfig = {
+  checksMs: 15 * DAY_MS,
+  daysMs: 100 * DAY_MS,
+  documentsMs: 50 * DAY_MS,
+  documentVersions: 3,
+};
 
 async function addRelay(store: Store): Promise<number> {
   const url = parseRelayUrl("wss://r.example.com");
@@ -125,6 +130,24 @@ storeTest(
       (sql) => sql<{ n: number }[]>`select count(*) as n from relay_check`,
     );
     assert.equal(check?.n, 1, "a relay's latest check stays");
+  },
+);
+
+storeTest(
+  "of a document that is new with every check so many versions stay as are asked for",
+  async (store) => {
+    const relayId = await addRelay(store);
+    for (let at = 1; at <= 5; at++) {
+      const generatedAt = MIDNIGHT - DAY + at;
+      await putRelayMetadata(store, [{ relayId, type: "nip11", data: { at }, generatedAt }]);
+    }
+    const clock = new ManualClock(MIDNIGHT * 1000);
+    const upkeep = new Upkeep({ store, config: KEEP, clock });
+    assert.deepEqual(await run(upkeep), { documents_forgotten: 2 });
+    const left = await store.run("left", (sql) =>
+      sql<{ data: unknown }[]>`
+      select data from metadata order by id`);
+    assert.deepEqual(left.map(({ data }) => data), [{ at: 3 }, { at: 4 }, { at: 5 }]);
   },
 );
 

@@ -130,11 +130,57 @@ storeTest("history expires, the latest document and what it needs do not", async
   for (let i = 1; i <= 5; i++) {
     await putRelayMetadata(store, [{ relayId, type: "nip11", data: { i }, generatedAt: i * 10 }]);
   }
-  assert.deepEqual(await deleteExpiredMetadata(store, { before: 35 }), { rows: 3, documents: 3 });
-  assert.deepEqual(await deleteExpiredMetadata(store, { before: 999 }), { rows: 1, documents: 1 });
-  assert.deepEqual(await deleteExpiredMetadata(store, { before: 999 }), { rows: 0, documents: 0 });
+  assert.deepEqual(await deleteExpiredMetadata(store, { before: 35, newest: 9 }), {
+    rows: 3,
+    documents: 3,
+  });
+  assert.deepEqual(await deleteExpiredMetadata(store, { before: 999, newest: 9 }), {
+    rows: 1,
+    documents: 1,
+  });
+  assert.deepEqual(await deleteExpiredMetadata(store, { before: 999, newest: 9 }), {
+    rows: 0,
+    documents: 0,
+  });
   assert.deepEqual((await latestMetadata(store, A)).map((row) => row.data), [{ i: 5 }]);
 });
+
+storeTest(
+  "of a document that changes all the time the newest versions stay, by relay and type",
+  async (store) => {
+    const [a, b] = [await relay(store, "a"), await relay(store, "b")];
+    for (
+      const [relayId, type, versions] of [[a, "nip11", 9], [a, "dns", 5], [b, "nip11", 3]] as const
+    ) {
+      for (let at = 1; at <= versions; at++) {
+        await putRelayMetadata(store, [{ relayId, type, data: { [type]: at }, generatedAt: at }]);
+      }
+    }
+    const sweep = async (before: number, newest: number): Promise<number> =>
+      (await deleteExpiredMetadata(store, { before, newest, limit: 6 })).rows;
+    const left = (): Promise<unknown[]> =>
+      store.run("left", async (sql) => [
+        ...await sql`
+          select r.url, m.type, string_agg(m.generated_at::text, ',' order by m.generated_at)
+          from relay_metadata m join relay r on r.id = m.relay_id group by 1, 2 order by 1, 2`
+          .values(),
+      ]);
+    // Three are too old, four too many: more than one batch.
+    assert.deepEqual([await sweep(2, 4), await sweep(2, 4), await sweep(2, 4)], [6, 1, 0]);
+    const [urlA, urlB] = ["wss://a.example.com/", "wss://b.example.com/"];
+    assert.deepEqual(await left(), [
+      [urlA, "dns", "2,3,4,5"],
+      [urlA, "nip11", "6,7,8,9"],
+      [urlB, "nip11", "2,3"],
+    ]);
+    assert.deepEqual([await sweep(0, 0), await sweep(0, 0)], [6, 1]);
+    assert.deepEqual(await left(), [
+      [urlA, "dns", "5"],
+      [urlA, "nip11", "9"],
+      [urlB, "nip11", "3"],
+    ]);
+  },
+);
 
 storeTest("a ledger is replaced whole, per relay and filter", async (store) => {
   const [a, b] = [await relay(store, "a"), await relay(store, "b")];
