@@ -77,7 +77,7 @@ export class ArchiveMetrics {
     this.#sightings = this.#gauge("bigbrotr_archive_sightings", "Sightings of events.", []);
     this.#uncounted = this.#gauge(
       "bigbrotr_statistics_behind_rows",
-      "Events and sightings that the statistics have not counted yet.",
+      "Sequence numbers of events and sightings not counted yet; some of them were never used.",
       [],
     );
     this.#databaseBytes = this.#gauge(

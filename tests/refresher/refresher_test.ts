@@ -5,6 +5,7 @@ import { createRefresher } from "../../src/refresher/refresher.ts";
 import type { Store } from "../../src/store/connect.ts";
 import { writeBatch } from "../../src/store/events.ts";
 import { ensureRelay } from "../../src/store/relays.ts";
+import { deleteState, putState } from "../../src/store/service_state.ts";
 import { readEventStats, rebuildStatistics } from "../../src/store/statistics.ts";
 import { parseRelayUrl } from "../../src/model/relay_url.ts";
 import { generateEvents } from "../support/events.ts";
@@ -41,18 +42,38 @@ storeTest("a cycle counts all that is new, in steps of the batch size", async (s
   assert.deepEqual(await readEventStats(store), refreshed);
 });
 
+storeTest("upkeep is done now and then, also when no event is new", async (store) => {
+  const clock = new ManualClock();
+  const runner = new CycleRunner(createRefresher({ store, config: CONFIG, clock }), CONFIG);
+  await archive(store, 1, 10);
+  assert.deepEqual(withoutMarks(await runner.runOnce()), { events: 10, sightings: 10 });
+  for (let i = 0; i < 2; i++) {
+    await clock.advance(599_999);
+    assert.deepEqual(await runner.runOnce(), {});
+    await clock.advance(1);
+    assert.deepEqual(await runner.runOnce(), { maintenances: 1 });
+  }
+});
+
 storeTest(
-  "upkeep is done after a while in which something was new, and not otherwise",
+  "what checks and jobs leave in the embedded database is cleaned up without any event",
   async (store) => {
     const clock = new ManualClock();
     const runner = new CycleRunner(createRefresher({ store, config: CONFIG, clock }), CONFIG);
-    await archive(store, 1, 10);
-    assert.deepEqual(withoutMarks(await runner.runOnce()), { events: 10, sightings: 10 });
+    for (let at = 1; at <= 300; at++) await putState(store, "test", "key", { at }, { at });
+    const sizeOf = (): Promise<number | undefined> =>
+      store.run("size", async (sql) => {
+        const [row] = await sql<{ bytes: number }[]>`
+          select pg_relation_size('service_state') as bytes`;
+        return row?.bytes;
+      });
+    await deleteState(store, "test", "key");
+    assert.notEqual(await sizeOf(), 0);
     await clock.advance(600_000);
-    assert.deepEqual(await runner.runOnce(), { maintenances: 1 });
-    await clock.advance(600_000);
-    assert.deepEqual(await runner.runOnce(), {});
+    await runner.runOnce();
+    assert.equal(await sizeOf(), 0);
   },
+  { kinds: ["pglite"] },
 );
 
 storeTest("a cycle marks what is new, in steps of the batch size", async (store) => {
