@@ -80,7 +80,7 @@ function verdict({ outcome, reason, failure, gaps }: SyncReport, style: Style): 
     case "gaps":
       return style.warn(`complete but for ${grouped(gaps.length)} gaps`);
     case "busy":
-      return style.warn("busy");
+      return style.warn("busy: another turn has this relay");
     case "failed":
       return style.bad(
         failure === undefined

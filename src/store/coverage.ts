@@ -2,7 +2,7 @@
 // and out: the intervals of model/coverage.ts, always the whole list. Never computes with them.
 import type { CoverageInterval, CoverageProof, CoverageState } from "../model/coverage.ts";
 import type { RelayUrl } from "../model/relay_url.ts";
-import type { Store } from "./connect.ts";
+import type { Sql, Store } from "./connect.ts";
 import { storableText } from "./pg_text.ts";
 
 /** One interval with its relay and filter. */
@@ -39,24 +39,24 @@ export function readCoverage(
   filterKey: string,
   o: { signal?: AbortSignal } = {},
 ): Promise<CoverageInterval[]> {
-  return store.run("read_coverage", async (sql) => {
-    const rows = await sql<IntervalColumns[]>`
-      select c.since, c.until, c.state, c.proof, c.reason, c.missing, c.updated_at as at
-      from coverage c join filter f on f.id = c.filter_id
-      where c.relay_id = ${relayId} and f.hash = sha256(convert_to(${filterKey}::text, 'UTF8'))
-      order by c.since`;
-    return rows.map(toInterval);
-  }, { retry: true, signal: o.signal });
+  return store.run("read_coverage", (sql) => readRows(sql, relayId, filterKey), {
+    retry: true,
+    signal: o.signal,
+  });
 }
 
-/** Puts a new ledger in place of the old one, in one transaction. */
+/**
+ * Puts a new ledger in place of the old one, in one transaction. With `expected`, only if that is what
+ * is stored: false when somebody else has written meanwhile.
+ */
 export function replaceCoverage(
   store: Store,
   relayId: number,
   filterKey: string,
   intervals: readonly CoverageInterval[],
-  o: { signal?: AbortSignal } = {},
-): Promise<void> {
+  o: { expected?: readonly CoverageInterval[]; signal?: AbortSignal } = {},
+): Promise<boolean> {
+  const { expected, signal } = o;
   const rows = intervals.map((interval) => ({
     since: interval.since,
     until: interval.until,
@@ -67,9 +67,40 @@ export function replaceCoverage(
     updated_at: interval.at,
   }));
   return store.run("coverage_replace", async (sql) => {
+    if (expected !== undefined) {
+      await sql`select pg_advisory_xact_lock(${LEDGER_LOCK}::int, ${relayId}::int)`;
+      const stored = spelled(await readRows(sql, relayId, filterKey));
+      // Tried once more, it may find what it has written itself.
+      if (stored !== spelled(expected) && stored !== spelled(intervals)) return false;
+    }
     await sql`select coverage_replace(
       ${relayId}::int, ${storableText(filterKey)}::text, ${JSON.stringify(rows)}::text::jsonb)`;
-  }, { retry: true, signal: o.signal });
+    return true;
+  }, { retry: true, signal });
+}
+
+/** Beside the relay's number, for whoever compares its ledger before writing it. */
+const LEDGER_LOCK = 71662531;
+
+async function readRows(
+  sql: Sql,
+  relayId: number,
+  filterKey: string,
+): Promise<CoverageInterval[]> {
+  const rows = await sql<IntervalColumns[]>`
+    select c.since, c.until, c.state, c.proof, c.reason, c.missing, c.updated_at as at
+    from coverage c join filter f on f.id = c.filter_id
+    where c.relay_id = ${relayId} and f.hash = sha256(convert_to(${filterKey}::text, 'UTF8'))
+    order by c.since`;
+  return rows.map(toInterval);
+}
+
+function spelled(intervals: readonly CoverageInterval[]): string {
+  return JSON.stringify(
+    intervals.map((
+      { since, until, state, proof, reason, missing, at },
+    ) => [since, until, state, proof, reason && storableText(reason), missing, at]),
+  );
 }
 
 /** All intervals, by relay, filter and time; of one relay when `relayId` is given. */

@@ -28,7 +28,8 @@ export interface SyncReport extends Omit<SyncProgress, "gaps"> {
   window: CoverageWindow;
   /**
    * `complete`: all of the window is closed; `gaps`: all but gaps; `incomplete`: some is open, see
-   * `reason`; `failed`: the relay could not be asked at all; `busy`: another turn has its host.
+   * `reason`; `failed`: the relay could not be asked at all; `busy`: another turn has its host,
+   * or has written its ledger meanwhile.
    */
   outcome: "complete" | "gaps" | "incomplete" | "failed" | "busy";
   reason?: OpenReason;

@@ -65,6 +65,11 @@ export interface SyncRequest {
 /** Sightings of archived events come without a page. */
 const NO_PAGE = { received: 0, newEvents: 0, repeated: 0 };
 
+/** Another turn has written the same ledger meanwhile: it goes on, and this one ends. */
+class LedgerTaken extends Error {
+  override readonly name = "LedgerTaken";
+}
+
 /** The ledger is written at most so often, and at the end. */
 const SAVE_EVERY_MS = 1000;
 
@@ -78,7 +83,12 @@ export async function syncRelay(
   request: SyncRequest = {},
 ): Promise<SyncReport> {
   const turn = await Turn.begin(url, deps, request);
-  return await turn.run();
+  try {
+    return await turn.run();
+  } catch (error) {
+    if (!(error instanceof LedgerTaken)) throw error;
+    return turn.busy();
+  }
 }
 
 class Turn {
@@ -167,7 +177,7 @@ class Turn {
       { ...this.#deps, slots: this.#deps.slots ?? new HostSlots() },
       { waitMs: this.#limits.slotWaitMs, signal },
     );
-    if (turn === undefined) return this.#report({ outcome: "busy" });
+    if (turn === undefined) return this.busy();
     if (!turn.ok) return await this.#failed(holes, turn.failure);
     using held = turn.value;
     const claims = await relayClaims(this.#url, { ...this.#deps, limits: this.#limits }, {
@@ -186,6 +196,11 @@ class Turn {
     const reason = await fillHoles(holes, this.#fillDeps(session, nip77));
     await this.#save();
     return this.#report(reason === undefined ? {} : { reason });
+  }
+
+  /** The report of a turn to which another one has come first. */
+  busy(): SyncReport {
+    return this.#report({ outcome: "busy" });
   }
 
   #fillDeps(session: RelaySession, nip77: Nip77): FillDeps {
@@ -278,8 +293,14 @@ class Turn {
     const { intervals } = this.#ledger;
     if (intervals === this.#saved) return;
     const { signal } = this.#request;
-    const options = signal === undefined ? {} : { signal };
-    await replaceCoverage(this.#deps.store, this.#relayId, this.#filterKey, intervals, options);
+    const isOurs = await replaceCoverage(
+      this.#deps.store,
+      this.#relayId,
+      this.#filterKey,
+      intervals,
+      { expected: this.#saved, ...(signal === undefined ? {} : { signal }) },
+    );
+    if (!isOurs) throw new LedgerTaken();
     this.#saved = intervals;
   }
 
