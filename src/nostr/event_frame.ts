@@ -73,9 +73,11 @@ export class FramePieces {
 
   /** Copies a frame; a piece lives as long as a frame in it. */
   keep(frame: Buffer): { bytes: Buffer; from: number } {
-    if (this.#used + frame.length > this.#piece.length) {
+    // A large one has a piece of its own, which goes with it.
+    if (frame.length > MAX_PIECE_BYTES / 2) return { bytes: Buffer.from(frame), from: 0 };
+    while (this.#used + frame.length > this.#piece.length) {
       const size = Math.min(Math.max(this.#piece.length * 2, MIN_PIECE_BYTES), MAX_PIECE_BYTES);
-      this.#piece = Buffer.allocUnsafeSlow(Math.max(size, frame.length));
+      this.#piece = Buffer.allocUnsafeSlow(size);
       this.#used = 0;
     }
     const from = this.#used;
