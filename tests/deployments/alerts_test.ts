@@ -117,8 +117,13 @@ Deno.test({
         "--cluster.listen-address=",
       ],
       stdout: "null",
-      stderr: "null",
+      stderr: "piped",
     }).spawn();
+    const said = new Response(process.stderr).text();
+    let isOver = false;
+    const over = process.status.then(() => {
+      isOver = true;
+    });
     try {
       // As Prometheus sends them; one that follows from ServiceDown, one of another process.
       const alerts = [
@@ -127,6 +132,7 @@ Deno.test({
         { alertname: "MemoryHigh", severity: "warning", instance: "b" },
       ].map((labels) => ({ labels }));
       await eventually("Alertmanager takes alerts", async () => {
+        if (isOver) throw new Error(`Alertmanager has ended: ${(await said).slice(-500)}`);
         const sent = fetch(`http://127.0.0.1:${port}/api/v2/alerts`, {
           method: "POST",
           headers: { "content-type": "application/json" },
@@ -145,8 +151,9 @@ Deno.test({
       await eventually(() => `two alerts, not ${heard()}`, () => heard().length >= 2);
       assert.deepEqual(heard(), ["MemoryHigh b", "ServiceDown a"]);
     } finally {
-      process.kill("SIGKILL");
-      await process.status;
+      if (!isOver) process.kill("SIGKILL");
+      await over;
+      await said;
     }
   },
 });
