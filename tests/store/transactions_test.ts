@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import {
   AcquireTimeout,
+  DiskFull,
   isDataError,
   StatementTimeout,
   StoreClosed,
@@ -139,6 +140,25 @@ storeTest("fragments composed outside run inside, and nothing runs outside", asy
   assert.deepEqual(rows.map((row) => row.i), [4, 5]);
   await assert.rejects(Promise.resolve(store.sql`select 1`), /use store.run/);
 });
+
+storeTest(
+  "a full disk is told until what it refused succeeds, whatever is read meanwhile",
+  async (store) => {
+    const write = (isFull: boolean): Promise<unknown> =>
+      store.run("write", async (sql) => {
+        if (isFull) {
+          await sql.unsafe("do $$ begin raise 'no room' using errcode = 'disk_full'; end $$");
+        }
+        await sql`select service_state_upsert('t', 'a', '1', 0)`;
+      });
+    await assert.rejects(write(true), DiskFull);
+    assert.equal(store.health().state, "down");
+    assert.deepEqual(await values(store), []);
+    assert.equal(store.health().state, "down");
+    await write(false);
+    assert.equal(store.health().state, "up");
+  },
+);
 
 storeTest("a ping is answered", async (store) => {
   assert.equal(await store.ping(), true);
