@@ -35,7 +35,8 @@ export async function smallDisk(mebibytes: number, owner = 0): Promise<SmallDisk
     fill: (leaveBytes) => fill(path, ballast, leaveBytes),
     clear: () => Deno.remove(ballast),
     async [Symbol.asyncDispose](): Promise<void> {
-      const failed = await run("umount", path);
+      // Lazily: a child that is being forked somewhere else holds our files for a moment.
+      const failed = await run("umount", "--lazy", path);
       if (failed !== "") throw new Error(`Cannot unmount ${path}: ${failed}`);
       await Deno.remove(path);
     },
